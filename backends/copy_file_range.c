@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * copy_file_range.c - the system call copy_file_range(2)
+ *
+ * The server copies on NFS 4.2, SMB, Ceph and FUSE file systems that can; the
+ * kernel shares extents or copies page by page on local ones, without telling
+ * which.
+ */
+#include "backend.h"
+
+#include <errno.h>
+
+/*
+ * One call, however much is asked for: a C library release (glibc 2.41, bug
+ * 33245) and out-of-tree file systems have mishandled 2 GiB and more, and a
+ * piece should end within a second.
+ */
+enum { PIECE_MOST = 1 << 30 };
+
+static int refuse(struct copyoff_offer *offer, int err)
+{
+	static const struct {
+		int err;
+		enum copyoff_reason reason;
+		const char *text;
+		const char *remedy;
+	} table[] = {
+		{ EXDEV, COPYOFF_REASON_CROSS_DEVICE,
+		  "the kernel does not copy between these file systems",
+		  "keep source and destination on one file system" },
+		{ ENOSYS, COPYOFF_REASON_UNSUPPORTED, "the kernel or sandbox does not know the call",
+		  "use Linux 5.3 or later; allow the call in the sandbox" },
+		/* OpenZFS before 2.2.3 on Linux 6.8; RHEL 7 on NFS. */
+		{ EOPNOTSUPP, COPYOFF_REASON_UNSUPPORTED, "the file system does not support the call",
+		  "" },
+		{ ENOTTY, COPYOFF_REASON_UNSUPPORTED, "the file system does not support the call", "" },
+		/* Seccomp of old container runtimes; SMB servers; SELinux. */
+		{ EPERM, COPYOFF_REASON_PERMISSION, "the call is forbidden here",
+		  "allow it in the seccomp filter or security policy" },
+		/* CephFS before 4.20. */
+		{ EACCES, COPYOFF_REASON_PERMISSION, "the call is forbidden here",
+		  "allow it in the seccomp filter or security policy" },
+		/* Stacked file systems, O_DIRECT alignment, and bad arguments. */
+		{ EINVAL, COPYOFF_REASON_UNSUPPORTED, "the file system does not take these files", "" },
+		/* SMB servers. */
+		{ ENOENT, COPYOFF_REASON_UNSUPPORTED, "the server does not support the call", "" },
+		/* Bad arguments: the checks of the core say which. */
+		{ EBADF, COPYOFF_REASON_FILE_TYPE, "not a pair of open files", "" },
+		{ EISDIR, COPYOFF_REASON_FILE_TYPE, "not a pair of regular files", "" },
+		{ EOVERFLOW, COPYOFF_REASON_ALIGNMENT, "the kernel does not take these offsets", "" },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (table[i].err == -err)
+			return copyoff_decline(offer, table[i].reason, err, table[i].text,
+					       table[i].remedy);
+	}
+	return err; /* EIO, ENOSPC, EDQUOT, ENOMEM, EFBIG, ETXTBSY, EINTR, ...: final */
+}
+
+/*
+ * File systems where a server may do the work; statfs(2) f_type.  It is no
+ * proof: the kernel itself copies where the server cannot, without telling.
+ */
+static bool has_server(int fd)
+{
+	static const uint32_t types[] = {
+		0x6969, /* NFS */
+		0xff534d42, /* CIFS */
+		0xfe534d42, /* SMB 2 and 3 */
+		0x00c36400, /* Ceph */
+	};
+	int64_t type = copyoff_sys_fs_type(fd);
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (type == types[i])
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Before Linux 5.3 the call did not look at overlap, RLIMIT_FSIZE, swap files
+ * and immutable files, and had bugs that lost data.  It is known by a sum that
+ * wraps: EOVERFLOW since 5.3, EINVAL before; nothing is copied in any case.
+ * Once seen, it holds until the next boot.
+ */
+static bool kernel_is_fit(int fd_in, int fd_out)
+{
+	static _Atomic bool fit;
+
+	if (!fit)
+		fit = copyoff_sys_copy_file_range(fd_in, -4096, fd_out, 0, 8192) == -EOVERFLOW;
+	return fit;
+}
+
+static int copy_file_range_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
+{
+	int64_t ret;
+
+	if (pair->in.kind != COPYOFF_KIND_REGULAR || pair->out.kind != COPYOFF_KIND_REGULAR)
+		return copyoff_decline(offer, COPYOFF_REASON_FILE_TYPE, 0,
+				       "kernels take regular files only", "");
+	ret = copyoff_sys_copy_file_range(pair->in.fd, 0, pair->out.fd, 0, 0);
+	if (ret == 0 && !kernel_is_fit(pair->in.fd, pair->out.fd))
+		ret = -ENOSYS;
+	if (ret < 0)
+		return refuse(offer, (int)ret);
+	if ((pair->in.direct || pair->out.direct) && !has_server(pair->in.fd))
+		/* Spliced in synchronous pieces of 64 KiB: two thirds of read and write. */
+		return copyoff_decline(offer, COPYOFF_REASON_SLOWER, 0,
+				       "the kernel copies O_DIRECT files in small pieces",
+				       "open the files without O_DIRECT");
+	offer->limits.max_range = PIECE_MOST;
+	return 0;
+}
+
+/* At or behind the end of a file that has a size?  Otherwise read to find out. */
+static bool at_end(int fd, int64_t off)
+{
+	struct copyoff_stat st;
+
+	return copyoff_sys_stat(fd, &st) == 0 && st.size > 0 && (uint64_t)off >= st.size;
+}
+
+/*
+ * Was it a signal that made the count short?  Not where a server has its own
+ * limits, and not if odd bytes behind the last whole block are left, where
+ * extents were shared.  Otherwise a few more bytes tell: if they cannot be
+ * copied, there is an error, which the next call will report.
+ */
+static bool was_interrupted(const struct copyoff_pair *pair, const struct copyoff_range *r,
+			    int64_t *done)
+{
+	const uint64_t largest_block = 64 << 10;
+	int64_t more;
+
+	if (r->len - (uint64_t)*done < largest_block || has_server(pair->in.fd))
+		return false;
+	more = copyoff_sys_copy_file_range(pair->in.fd, r->src + *done, pair->out.fd,
+					   r->dst + *done, largest_block);
+	if (more <= 0 || (uint64_t)more > largest_block)
+		return false;
+	*done += more;
+	return true;
+}
+
+static int64_t copy_file_range_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+				    const struct copyoff_range *ranges, size_t n)
+{
+	const struct copyoff_range *r = &ranges[0];
+	int64_t ret;
+
+	(void)n; /* limits.max_ranges is 1 */
+	if (!kernel_is_fit(pair->in.fd, pair->out.fd))
+		return refuse(offer, -ENOSYS);
+	ret = copyoff_sys_copy_file_range(pair->in.fd, r->src, pair->out.fd, r->dst,
+					  (size_t)r->len);
+	/* Kernels up to 6.18 look at the limits of the destination even at the end. */
+	if ((ret == 0 || ret == -EFBIG) && at_end(pair->in.fd, r->src))
+		return 0;
+	/* procfs up to 5.18, overlayfs and others: 0, and there is data. */
+	if (ret == 0)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "copied nothing before the end of the file", "");
+	if (ret < 0)
+		return refuse(offer, (int)ret);
+	if ((uint64_t)ret < r->len)
+		offer->interrupted = was_interrupted(pair, r, &ret);
+	return ret;
+}
+
+const struct copyoff_backend copyoff_backend_copy_file_range = {
+	.info = COPYOFF_BACKEND_INFO("copy_file_range",
+				     "copies on the server or in the kernel (copy_file_range)",
+				     COPYOFF_TRAIT_MAY_SHARE | COPYOFF_TRAIT_HOST),
+	.stateless = true,
+	.complete = true,
+	.probe = copy_file_range_probe,
+	.copy = copy_file_range_copy,
+};

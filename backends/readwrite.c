@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * readwrite.c - pread(2) and pwrite(2), which work everywhere
+ *
+ * Between cached files, where the system has splice(2), pages go through a
+ * pipe instead, which saves one of two copies in memory.  Needs nothing but
+ * POSIX; what else it uses may be missing.
+ */
+#include "backend.h"
+
+#include <errno.h>
+
+enum {
+	BUFFERED_PIECE = 256 << 10, /* fits the second-level cache; larger is not faster */
+	SPLICED_PIECE = 512 << 10,
+	SPLICE_LEAST = 128 << 10, /* below, setting it up costs more than it saves */
+	MEMORY_ALIGN = 4096, /* enough for O_DIRECT on all known hardware */
+};
+
+/* Kept by a context. */
+struct keep {
+	char *buf;
+	size_t buf_size;
+	int pipe[2];
+	size_t pipe_size; /* 0: there is no pipe */
+};
+
+/* Kept for a pair. */
+struct pair_state {
+	int buffered_out; /* the destination without O_DIRECT, or -1 */
+	bool splice; /* worth trying */
+};
+
+static struct keep *get_keep(struct copyoff_offer *offer)
+{
+	struct keep *keep = *offer->keep;
+
+	if (!keep) {
+		keep = copyoff_sys_alloc(sizeof(*keep), sizeof(void *));
+		if (keep)
+			*keep = (struct keep){ .pipe = { -1, -1 } };
+		*offer->keep = keep;
+	}
+	return keep;
+}
+
+static void drop_pipe(struct keep *keep)
+{
+	if (keep->pipe_size > 0) {
+		(void)copyoff_sys_close(keep->pipe[0]);
+		(void)copyoff_sys_close(keep->pipe[1]);
+		keep->pipe_size = 0;
+	}
+}
+
+static void readwrite_close(void *p)
+{
+	struct keep *keep = p;
+
+	drop_pipe(keep);
+	copyoff_sys_free(keep->buf);
+	copyoff_sys_free(keep);
+}
+
+static void readwrite_release(struct copyoff_offer *offer)
+{
+	struct pair_state *state = offer->priv;
+
+	if (state->buffered_out >= 0)
+		(void)copyoff_sys_close(state->buffered_out);
+	copyoff_sys_free(state);
+}
+
+static int readwrite_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
+{
+	struct pair_state *state = copyoff_sys_alloc(sizeof(*state), sizeof(void *));
+
+	if (!state)
+		return -ENOMEM;
+	state->buffered_out = -1;
+	state->splice = !pair->in.direct && !pair->out.direct && pair->in.size_known &&
+			pair->in.kind == COPYOFF_KIND_REGULAR &&
+			pair->out.kind == COPYOFF_KIND_REGULAR;
+	offer->priv = state;
+	offer->limits.max_range = state->splice ? SPLICED_PIECE : BUFFERED_PIECE;
+	if (pair->chunk)
+		offer->limits.max_range = pair->chunk;
+	return 0;
+}
+
+/* --- through a pipe ----------------------------------------------------- */
+
+/* Move what is in the pipe to the file.  Bytes moved, or -errno if none. */
+static int64_t splice_out(struct keep *keep, const struct copyoff_pair *pair, int64_t dst,
+			  int64_t len)
+{
+	int64_t done = 0;
+
+	while (done < len) {
+		ssize_t ret = copyoff_sys_splice_out(keep->pipe[0], pair->out.fd, dst + done,
+						     (size_t)(len - done));
+		if (ret <= 0 || ret > len - done) {
+			drop_pipe(keep); /* what is left in it belongs to nobody */
+			return done > 0 ? done : ret < 0 ? ret : -EIO;
+		}
+		done += ret;
+	}
+	return done;
+}
+
+/* COPYOFF_DECLINE: not these files, use the buffer. */
+static int64_t copy_spliced(struct keep *keep, const struct copyoff_pair *pair,
+			    const struct copyoff_range *r)
+{
+	int64_t size, in, out;
+
+	if (keep->pipe_size == 0) {
+		size = copyoff_sys_pipe(keep->pipe, (size_t)r->len);
+		if (size <= 0)
+			return COPYOFF_DECLINE;
+		keep->pipe_size = (size_t)size;
+	}
+	in = copyoff_sys_splice_in(pair->in.fd, r->src, keep->pipe[1],
+				   r->len < keep->pipe_size ? (size_t)r->len : keep->pipe_size);
+	if (in == -EINVAL || in == -ENOSYS || in == -EPERM || in == 0)
+		return COPYOFF_DECLINE; /* 0: let read say whether this is the end */
+	if (in < 0)
+		return in;
+	out = splice_out(keep, pair, r->dst, in);
+	return out == -EINVAL || out == -ENOSYS || out == -EPERM ? COPYOFF_DECLINE : out;
+}
+
+/* --- through a buffer --------------------------------------------------- */
+
+static int get_buffer(struct keep *keep, size_t size)
+{
+	if (keep->buf_size >= size)
+		return 0;
+	copyoff_sys_free(keep->buf);
+	keep->buf = copyoff_sys_alloc(size, MEMORY_ALIGN);
+	keep->buf_size = keep->buf ? size : 0;
+	return keep->buf ? 0 : -ENOMEM;
+}
+
+/*
+ * O_DIRECT asks for aligned offsets and lengths.  Reading can be rounded out;
+ * writing cannot, since that would write back old bytes outside the range, so
+ * odd ends are written through a descriptor of our own without O_DIRECT.
+ */
+static int descriptor_for_write(const struct copyoff_pair *pair, struct pair_state *state,
+				int64_t dst, int64_t len)
+{
+	int64_t align = pair->out.io_align;
+
+	if (dst % align == 0 && len % align == 0)
+		return pair->out.fd;
+	if (state->buffered_out < 0)
+		state->buffered_out = copyoff_sys_reopen(pair->out.fd, COPYOFF_ACCESS_WRITE);
+	/* No /proc, or no right to open it again: what the kernel says to odd O_DIRECT. */
+	return state->buffered_out >= 0 ? state->buffered_out : -EINVAL;
+}
+
+static int64_t copy_buffered(struct keep *keep, const struct copyoff_pair *pair,
+			     struct pair_state *state, const struct copyoff_range *r)
+{
+	int64_t align = pair->in.io_align;
+	int64_t lead = r->src % align;
+	int64_t want = lead + (int64_t)r->len;
+	int64_t got;
+	ssize_t ret;
+	int fd;
+
+	want += (align - want % align) % align;
+	if (get_buffer(keep, (size_t)want) < 0)
+		return -ENOMEM;
+	ret = copyoff_sys_pread(pair->in.fd, keep->buf, (size_t)want, r->src - lead);
+	if (ret < 0)
+		return ret;
+	got = ret - lead;
+	if (got <= 0)
+		return 0;
+	if (got > (int64_t)r->len)
+		got = (int64_t)r->len;
+	fd = descriptor_for_write(pair, state, r->dst, got);
+	if (fd < 0)
+		return fd;
+	ret = copyoff_sys_pwrite(fd, keep->buf + lead, (size_t)got, r->dst);
+	return ret == 0 ? -EIO : ret;
+}
+
+static int64_t readwrite_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			      const struct copyoff_range *ranges, size_t n)
+{
+	struct pair_state *state = offer->priv;
+	struct keep *keep = get_keep(offer);
+
+	(void)n; /* limits.max_ranges is 1 */
+	if (!keep)
+		return -ENOMEM;
+	if (state->splice && ranges[0].len >= SPLICE_LEAST) {
+		int64_t ret = copy_spliced(keep, pair, &ranges[0]);
+
+		if (ret != COPYOFF_DECLINE)
+			return ret;
+		state->splice = false;
+	}
+	return copy_buffered(keep, pair, state, &ranges[0]);
+}
+
+const struct copyoff_backend copyoff_backend_readwrite = {
+	.info = COPYOFF_BACKEND_INFO("readwrite", "reads and writes through a pipe or a buffer",
+				     COPYOFF_TRAIT_HOST),
+	.unsized = true,
+	.probe = readwrite_probe,
+	.copy = readwrite_copy,
+	.release = readwrite_release,
+	.close = readwrite_close,
+};

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * backend.h - all that a backend may include, and the manual for writing one
+ *
+ * A backend is one file in backends/ and one line in backends/CMakeLists.txt.
+ * The file defines one constant,
+ *
+ *	const struct copyoff_backend copyoff_backend_NAME = { ... };
+ *
+ * and nothing else that is not static.  It includes this header, sys.h for the
+ * system calls, and what the hardware or library it drives needs; it includes
+ * no other backend and nothing else from lib/.  backends/skeleton.c.in is a
+ * complete example, compiled by the tests.
+ *
+ * The core splits, loops, fails over, checks arguments, handles holes, policy
+ * and progress.  A backend answers two questions: can you copy between these
+ * two, and did this piece work?
+ */
+#ifndef COPYOFF_BACKEND_H
+#define COPYOFF_BACKEND_H
+
+#include <copyoff.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sys.h"
+
+/* One side of a copy.  Facts are as of the beginning of the call. */
+struct copyoff_end {
+	int fd; /* the caller's; never close it or move its position */
+	enum copyoff_kind kind; /* REGULAR or BLOCK */
+	uint64_t dev, ino; /* identity of a regular file */
+	uint64_t rdev; /* identity of a block device */
+	uint64_t size; /* bytes */
+	bool size_known; /* false: procfs and the like; read until the end */
+	uint64_t allocated; /* bytes, of a regular file */
+	bool direct; /* open with O_DIRECT */
+	uint32_t io_align; /* offsets and lengths for read and write; 1 unless direct */
+};
+
+struct copyoff_pair {
+	struct copyoff_end in;
+	struct copyoff_end out;
+	/* From copyoff_opts, checked; 0: the backend chooses. */
+	size_t chunk;
+	unsigned depth;
+};
+
+/*
+ * What one backend says of one pair.  The core zeroes it, sets backend, traits
+ * (those of the backend) and keep, and hands it to probe(), which may change
+ * limits and traits.  It is kept as long as the core thinks that the pair may
+ * come again; then release() is called.
+ */
+struct copyoff_offer {
+	const struct copyoff_backend *backend;
+	unsigned traits; /* COPYOFF_TRAIT_*; change them where a pair is better or worse */
+	struct copyoff_limits limits; /* copy() may change max_range later */
+
+	/*
+	 * The length may be unaligned if the range ends at the end of the
+	 * source and at or beyond the end of the destination (FICLONERANGE).
+	 */
+	bool unaligned_eof;
+
+	/* Holes of the source become holes without help of the core. */
+	bool keeps_holes;
+
+	/* Private to the backend, for this pair; freed by release(). */
+	void *priv;
+
+	/*
+	 * Private to the backend, one per context, shared by all pairs and
+	 * NULL at first: rings, pipes, buffers.  Freed by close().
+	 */
+	void **keep;
+
+	/* Set by copyoff_decline(). */
+	enum copyoff_reason reason;
+	int error; /* positive errno, 0: none */
+	const char *text;
+	const char *remedy;
+
+	/*
+	 * Set by copy() together with a short count when a signal ended it;
+	 * cleared by the core before each call.
+	 */
+	bool interrupted;
+
+	/* The core's own. */
+	enum { COPYOFF_OFFER_UNKNOWN, COPYOFF_OFFER_OPEN, COPYOFF_OFFER_DECLINED } state;
+	bool probed_ok; /* release() is due */
+	bool used; /* in the present call */
+};
+
+/*
+ * "Not here": what probe() and copy() return, by way of copyoff_decline(),
+ * when another backend should do it.  Unlike any -errno.
+ */
+#define COPYOFF_DECLINE (-65536)
+
+/*
+ * copyoff_decline() - note why, and return COPYOFF_DECLINE
+ * @err:    errno behind it, positive or negative, 0 if none
+ * @text:   one sentence without full stop, a string literal
+ * @remedy: what the user can do about it, a string literal, or ""
+ *
+ * COPYOFF_REASON_ALIGNMENT and _RESOURCE from copy() put the backend aside
+ * for the rest of the present call only, all others for the pair.
+ */
+int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int err,
+		    const char *text, const char *remedy);
+
+/* Name (as in the file's), one line for people, traits for any pair. */
+#define COPYOFF_BACKEND_INFO(name, summary, traits) { name, summary, traits, 1 }
+
+struct copyoff_backend {
+	struct copyoff_backend_info info; /* COPYOFF_BACKEND_INFO() */
+
+	/*
+	 * copy() uses nothing but the descriptors and the ranges: called for
+	 * a pair that has changed behind the core's back, it can at worst be
+	 * refused, by the kernel.  Allows calls without looking first.
+	 */
+	bool stateless;
+
+	/*
+	 * Implies stateless, and the kernel itself applies the whole contract
+	 * of copyoff_copy() (all checks in their order, end of input): may be
+	 * the first thing tried for a small copy, without any facts.
+	 */
+	bool complete;
+
+	/* Can read a file that does not know its size to its end. */
+	bool unsized;
+
+	/*
+	 * probe() - can this pair be copied?
+	 *
+	 * Reads only, and is quick.  Returns 0 and fills offer->limits (left at
+	 * zero: no limits, one range per operation), or copyoff_decline(), or -errno if the question
+	 * could not be asked (recorded, asked again in the next call).
+	 * A prediction, not a promise.
+	 */
+	int (*probe)(const struct copyoff_pair *pair, struct copyoff_offer *offer);
+
+	/*
+	 * copy() - copy @n ranges, in order
+	 *
+	 * The ranges are within the limits of the offer, aligned, not empty,
+	 * do not overlap, and end within the known size of the input.  One
+	 * operation per call: the core loops.  Returns
+	 *   > 0    bytes of the leading prefix of the concatenation that were
+	 *          copied; short is allowed
+	 *   0      the input ended at the first range
+	 *   copyoff_decline()  nothing copied, cannot here after all
+	 *   -EINTR nothing copied, a signal came
+	 *   -errno nothing copied, final: no other backend is tried.  Data
+	 *          and space errors are final.
+	 * Bytes behind the prefix, but inside the ranges, may have changed.
+	 */
+	int64_t (*copy)(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			const struct copyoff_range *ranges, size_t n);
+
+	/* Free offer->priv.  Called once if probe() returned 0.  May be NULL. */
+	void (*release)(struct copyoff_offer *offer);
+
+	/* Free what *offer->keep held.  Called once, if not NULL.  May be NULL. */
+	void (*close)(void *keep);
+};
+
+#endif

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * engine.c - split, copy, fail over, until done
+ *
+ * A run walks the concatenation of the ranges with a cursor; everything before
+ * the cursor is copied.  Each step picks the most preferred backend that can
+ * start at the cursor, gives it one operation, and moves the cursor by what
+ * was confirmed.  A backend that declines is put aside, and the next one goes
+ * on at the same place.  Any other error ends the run at the cursor.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	BATCH = 256, /* ranges in one operation: what the largest NVMe limit allows */
+	PROGRESS_PIECE = 16 << 20, /* bytes between two progress callbacks */
+};
+
+/* Where a run is. */
+struct cursor {
+	size_t range;
+	uint64_t pos; /* within it */
+	uint64_t done; /* of the concatenation */
+	uint64_t offloaded;
+	size_t last; /* backend that moved the last byte; COPYOFF_BACKENDS: none */
+};
+
+struct run {
+	struct copyoff_ctx *ctx;
+	struct copyoff_route *route;
+	const struct copyoff_range *v;
+	size_t n;
+	unsigned flags;
+	uint64_t before; /* bytes copied by the same call of the user before this run */
+	uint64_t total; /* bytes to do, for progress */
+	uint64_t reported; /* by the last progress callback */
+	uint64_t size_limit; /* RLIMIT_FSIZE */
+	struct cursor at;
+	struct copyoff_holes holes;
+	struct cursor before_hole; /* where the pending hole began */
+	struct copyoff_range batch[BATCH];
+};
+
+/* One step's work: a backend and the ranges for it. */
+struct operation {
+	struct copyoff_offer *offer;
+	size_t index; /* of the backend */
+	size_t n; /* ranges in the batch */
+	uint64_t len; /* bytes in the batch */
+};
+
+static uint64_t rest_of_range(const struct run *run)
+{
+	return run->v[run->at.range].len - run->at.pos;
+}
+
+/* Move the cursor over @len copied bytes, and over empty ranges behind them. */
+static void advance(struct run *run, uint64_t len)
+{
+	run->at.done += len;
+	while (run->at.range < run->n && len >= rest_of_range(run)) {
+		len -= rest_of_range(run);
+		run->at.range++;
+		run->at.pos = 0;
+	}
+	run->at.pos += len;
+}
+
+/*
+ * How many of @len bytes can the offer take right now?  If 0, *@wait is after
+ * how many bytes it could take some, or 0 if never.
+ */
+static uint64_t takes(const struct copyoff_offer *offer, const struct copyoff_pair *pair,
+		      uint64_t src, uint64_t dst, uint64_t len, uint64_t *wait)
+{
+	const struct copyoff_limits *limits = &offer->limits;
+	uint64_t align = limits->align > 1 ? limits->align : 1;
+	uint64_t head = (align - src % align) % align;
+	uint64_t body, least;
+
+	*wait = 0;
+	if (src % align != dst % align || head >= len)
+		return 0;
+	if (offer->unaligned_eof && src + len == pair->in.size && dst + len >= pair->out.size)
+		body = len - head;
+	else
+		body = copyoff_range_down(len - head, align);
+	least = offer->used ? 1 : limits->min_total;
+	if (body == 0 || body < least)
+		return 0;
+	if (head > 0) {
+		*wait = head;
+		return 0;
+	}
+	if (limits->max_range)
+		body = copyoff_range_min(body, copyoff_range_down(limits->max_range, align));
+	if (limits->max_total)
+		body = copyoff_range_min(body, copyoff_range_down(limits->max_total, align));
+	return body;
+}
+
+/*
+ * The most preferred backend that can begin with [@src, @src + *@len).
+ * Shortens *@len to what it takes, and so that a more preferred one gets its
+ * turn as soon as it can.
+ */
+static struct copyoff_offer *choose(struct run *run, uint64_t src, uint64_t dst, uint64_t *len,
+				    size_t *index)
+{
+	const struct copyoff_pair *pair = &run->route->pair;
+
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		struct copyoff_offer *offer =
+			copyoff_route_offer(run->ctx, run->route, i, run->flags);
+		uint64_t take, wait;
+
+		if (!offer || (!pair->in.size_known && !offer->backend->unsized))
+			continue;
+		take = takes(offer, pair, src, dst, *len, &wait);
+		if (take > 0) {
+			*len = take;
+			*index = i;
+			return offer;
+		}
+		if (wait > 0)
+			*len = copyoff_range_min(*len, wait);
+	}
+	return NULL;
+}
+
+/* Why the backend at @i was not used here: to the end of the message. */
+static void explain(const struct run *run, size_t i, char *buf, size_t size)
+{
+	struct copyoff_verdict verdict;
+
+	copyoff_route_verdict(run->ctx, run->route, i, run->flags, &verdict);
+	if (verdict.usable && !run->route->pair.in.size_known)
+		verdict.text = "cannot copy from a file that does not know its size";
+	else if (verdict.usable)
+		verdict.text = "offsets or length do not fit its blocks";
+	snprintf(buf, size, "%s: %s%s%s", verdict.backend, verdict.text,
+		 verdict.error ? ", " : "", verdict.error ? copyoff_errno_name(verdict.error) : "");
+}
+
+/* The first backend whose refusal says something: built, and not filtered. */
+static size_t first_refused(const struct run *run, size_t end)
+{
+	for (size_t i = 0; i < end; i++) {
+		struct copyoff_verdict verdict;
+
+		copyoff_route_verdict(run->ctx, run->route, i, run->flags, &verdict);
+		if (verdict.reason != COPYOFF_REASON_NOT_BUILT &&
+		    verdict.reason != COPYOFF_REASON_FILTERED)
+			return i;
+	}
+	return end;
+}
+
+static int no_backend(struct run *run, uint64_t src, uint64_t dst, uint64_t len)
+{
+	char why[COPYOFF_MESSAGE_SIZE / 2] = "all are filtered or not built";
+	size_t i = first_refused(run, COPYOFF_BACKENDS);
+
+	if (i < COPYOFF_BACKENDS)
+		explain(run, i, why, sizeof(why));
+	return copyoff_fail(run->ctx, -EOPNOTSUPP,
+			    "no backend left for %llu bytes from %llu to %llu; %s",
+			    (unsigned long long)len, (unsigned long long)src,
+			    (unsigned long long)dst, why);
+}
+
+/*
+ * How much of the rest of the current range to look at: up to the end of the
+ * input, and up to RLIMIT_FSIZE.  A short count there would be followed by a
+ * write beyond it, which kills the process by SIGXFSZ.
+ */
+static uint64_t segment(const struct run *run, uint64_t src, uint64_t dst)
+{
+	const struct copyoff_pair *pair = &run->route->pair;
+	uint64_t len = rest_of_range(run);
+
+	if (pair->in.size_known)
+		len = src < pair->in.size ? copyoff_range_min(len, pair->in.size - src) : 0;
+	if (dst < run->size_limit)
+		len = copyoff_range_min(len, run->size_limit - dst);
+	return len;
+}
+
+/* Add the following ranges to a batch as long as the same backend takes them whole. */
+static void extend(struct run *run, struct operation *op)
+{
+	const struct copyoff_limits *limits = &op->offer->limits;
+	size_t max = limits->max_ranges < BATCH ? (size_t)limits->max_ranges : BATCH;
+
+	if (op->len < rest_of_range(run) || run->holes.on)
+		return;
+	for (size_t i = run->at.range + 1; i < run->n && op->n < max; i++) {
+		const struct copyoff_range *next = &run->v[i];
+		uint64_t src = (uint64_t)next->src;
+		uint64_t len = next->len;
+		size_t index;
+
+		if (len == 0)
+			continue;
+		if (src + len > run->route->pair.in.size || (uint64_t)next->dst + len > run->size_limit)
+			return;
+		if (choose(run, src, (uint64_t)next->dst, &len, &index) != op->offer ||
+		    len < next->len || (limits->max_total && len > limits->max_total - op->len))
+			return;
+		run->batch[op->n++] = *next;
+		op->len += len;
+	}
+}
+
+/* Where bytes move through memory, come up for air. */
+static uint64_t piece(const struct run *run, const struct copyoff_offer *offer, uint64_t len)
+{
+	if (!run->ctx->progress || !(offer->traits & COPYOFF_TRAIT_HOST))
+		return len;
+	return copyoff_range_min(len, PROGRESS_PIECE);
+}
+
+static void account(struct copyoff_stats *stats, uint64_t asked, int64_t ret, uint64_t ns)
+{
+
+	stats->calls++;
+	stats->nanoseconds += ns;
+	if (ret == COPYOFF_DECLINE)
+		stats->declines++;
+	else if (ret < 0)
+		stats->errors++;
+	else
+		stats->bytes += (uint64_t)ret;
+	if (ret >= 0 && (uint64_t)ret < asked)
+		stats->short_copies++;
+}
+
+/* Give the batch to the backend; what it says is not trusted. */
+static int64_t attempt(struct run *run, const struct operation *op)
+{
+	struct copyoff_offer *offer = op->offer;
+	uint64_t start = copyoff_sys_now();
+	int64_t ret;
+
+	offer->interrupted = false;
+	offer->used = true;
+	ret = offer->backend->copy(&run->route->pair, offer, run->batch, op->n);
+	if (ret > 0 && (uint64_t)ret > op->len)
+		ret = copyoff_decline(offer, COPYOFF_REASON_MISBEHAVED, 0,
+				      "reported more bytes than it was asked to copy", "");
+	account(&run->ctx->stats[op->index], op->len, ret, copyoff_sys_now() - start);
+	if (copyoff_tracing(run->ctx))
+		copyoff_trace(run->ctx, "%s: %zu range(s), %llu bytes from %lld to %lld: %lld",
+			      offer->backend->info.name, op->n, (unsigned long long)op->len,
+			      (long long)run->batch[0].src, (long long)run->batch[0].dst,
+			      (long long)ret);
+	return ret;
+}
+
+static int copy_failed(struct run *run, const struct operation *op, int err)
+{
+	const struct copyoff_range *first = &run->batch[0];
+
+	return copyoff_fail(run->ctx, err, "%s: %s at source offset %lld, destination offset %lld",
+			    op->offer->backend->info.name, copyoff_errno_name(err),
+			    (long long)first->src, (long long)first->dst);
+}
+
+static int verify_failed(struct run *run, const struct operation *op, int err)
+{
+	return copyoff_fail(run->ctx, err,
+			    "%s: verification of the copy failed %s at source offset %llu, destination offset %llu",
+			    op->offer->backend->info.name,
+			    err == -EIO ? "with a difference or a read error" : "to read",
+			    (unsigned long long)run->v[run->at.range].src + run->at.pos,
+			    (unsigned long long)run->v[run->at.range].dst + run->at.pos);
+}
+
+/* Take @len bytes of the batch as copied. */
+static int accept(struct run *run, const struct operation *op, uint64_t len)
+{
+	uint64_t left = len;
+	int err = 0;
+
+	if (run->flags & COPYOFF_VERIFY)
+		len = copyoff_verify(&run->route->pair, run->batch, op->n, len, &err);
+	for (size_t i = 0; i < op->n && left > 0; i++) {
+		uint64_t part = copyoff_range_min(run->batch[i].len, left);
+
+		copyoff_holes_wrote(&run->holes, (uint64_t)run->batch[i].dst + part);
+		left -= part;
+	}
+	if (len > 0) {
+		run->at.last = op->index;
+		if (!(op->offer->traits & COPYOFF_TRAIT_HOST))
+			run->at.offloaded += len;
+		advance(run, len);
+	}
+	return err ? verify_failed(run, op, err) : 0;
+}
+
+/*
+ * Deal with the hole at the cursor, if there is one.  1: done, go on; 0: there
+ * is data, *@len bytes of it, to copy.
+ */
+static int make_hole(struct run *run, uint64_t src, uint64_t dst, uint64_t *len)
+{
+	struct copyoff_holes *h = &run->holes;
+	struct cursor here = run->at;
+	bool was_pending = copyoff_holes_pending(h);
+	bool hole;
+	uint64_t end;
+	int64_t ret;
+
+	if ((h->src.fd < 0 && copyoff_extents_open(&h->src, run->route->pair.in.fd) < 0) ||
+	    copyoff_extents_at(&h->src, src, src + *len, &end, &hole) < 0) {
+		copyoff_trace(run->ctx, "holes of the source cannot be located, they are copied as zeroes");
+		h->on = false;
+		return 0;
+	}
+	*len = end - src;
+	if (!hole)
+		return 0;
+	ret = copyoff_holes_make(h, &run->route->pair, dst, *len);
+	if (ret <= 0)
+		return 0;
+	if (!was_pending)
+		run->before_hole = here;
+	advance(run, (uint64_t)ret);
+	return 1;
+}
+
+/* One operation at the cursor.  1: go on; 0: end of the input; -errno. */
+static int step(struct run *run)
+{
+	const struct copyoff_range *range = &run->v[run->at.range];
+	uint64_t src = (uint64_t)range->src + run->at.pos;
+	uint64_t dst = (uint64_t)range->dst + run->at.pos;
+	struct operation op = { .n = 1 };
+	uint64_t len = segment(run, src, dst);
+	int64_t ret;
+
+	if (len == 0)
+		return 0;
+	if (dst >= run->size_limit && run->before + run->at.done > 0)
+		return copyoff_fail(run->ctx, -EFBIG, "destination offset %llu is at RLIMIT_FSIZE",
+				    (unsigned long long)dst);
+	op.len = len;
+	op.offer = choose(run, src, dst, &op.len, &op.index);
+	if (!op.offer)
+		return no_backend(run, src, dst, len);
+	if (run->holes.on && !op.offer->keeps_holes) {
+		ret = make_hole(run, src, dst, &op.len);
+		if (ret != 0)
+			return (int)ret;
+	}
+	op.len = piece(run, op.offer, op.len);
+	run->batch[0] = (struct copyoff_range){ (int64_t)src, (int64_t)dst, op.len };
+	extend(run, &op);
+	ret = attempt(run, &op);
+	if (ret == COPYOFF_DECLINE) {
+		op.offer->state = COPYOFF_OFFER_DECLINED;
+		return 1;
+	}
+	if (ret < 0)
+		return copy_failed(run, &op, (int)ret);
+	if (ret == 0)
+		return 0;
+	ret = accept(run, &op, (uint64_t)ret);
+	if (ret < 0)
+		return (int)ret;
+	if (op.offer->interrupted && run->at.range < run->n)
+		return copyoff_fail(run->ctx, -EINTR, "interrupted by a signal");
+	return 1;
+}
+
+static int report_progress(struct run *run)
+{
+	struct copyoff_ctx *ctx = run->ctx;
+
+	if (!ctx->progress || run->at.done <= run->reported)
+		return 1;
+	run->reported = run->at.done;
+	if (ctx->progress(ctx->progress_data, run->at.done, run->total) == 0)
+		return 1;
+	return copyoff_fail(ctx, -ECANCELED, "canceled by the progress callback");
+}
+
+/* From the cursor to the end.  0, or -errno of what stopped it. */
+static int walk(struct run *run)
+{
+	advance(run, 0);
+	while (run->at.range < run->n) {
+		int ret = step(run);
+
+		if (ret > 0)
+			ret = report_progress(run);
+		if (ret <= 0)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * The file must end behind a hole that was counted.  If it cannot be made so,
+ * the hole is copied as data, which finds out how far that goes.
+ */
+static int settle(struct run *run, int err)
+{
+	if (!copyoff_holes_pending(&run->holes))
+		return err;
+	if (copyoff_holes_settle(&run->holes, &run->route->pair) == 0)
+		return err;
+	run->at = run->before_hole;
+	run->holes.on = false;
+	run->holes.pending = (struct copyoff_span){ 0, 0 };
+	return err == -ECANCELED || err == -EINTR ? err : walk(run);
+}
+
+static int make_durable(struct run *run)
+{
+	int ret;
+
+	if (!(run->flags & COPYOFF_SYNC) || run->before + run->at.done == 0)
+		return 0;
+	ret = copyoff_sys_fdatasync(run->route->pair.out.fd);
+	if (ret == 0)
+		return 0;
+	return copyoff_fail(run->ctx, ret, "COPYOFF_SYNC: fdatasync of fd_out %d: %s",
+			    run->route->pair.out.fd, copyoff_errno_name(ret));
+}
+
+/* Without an error, say why the cheapest backend was not the one. */
+static void note_fallback(struct run *run)
+{
+	size_t last = run->at.last < COPYOFF_BACKENDS ? run->at.last : 0;
+	size_t i = first_refused(run, last);
+
+	if (i < last)
+		explain(run, i, run->ctx->message, sizeof(run->ctx->message));
+}
+
+static uint64_t bytes_to_do(const struct run *run)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < run->n; i++) {
+		uint64_t src = (uint64_t)run->v[i].src;
+		uint64_t len = run->v[i].len;
+
+		if (run->route->pair.in.size_known)
+			len = src < run->route->pair.in.size ?
+				      copyoff_range_min(len, run->route->pair.in.size - src) :
+				      0;
+		total += len;
+	}
+	return total;
+}
+
+int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in,
+			   const struct copyoff_end *out, const struct copyoff_range *v, size_t n,
+			   unsigned flags, uint64_t before)
+{
+	struct copyoff_result *result = &ctx->result;
+	struct run run; /* the batch is large and needs no zeroing */
+	int err, sync_err;
+
+	run.ctx = ctx;
+	run.route = copyoff_ctx_route(ctx, in, out);
+	run.v = v;
+	run.n = n;
+	run.flags = flags;
+	run.before = before;
+	run.total = bytes_to_do(&run);
+	run.reported = 0;
+	run.size_limit = out->kind == COPYOFF_KIND_REGULAR ? copyoff_sys_file_size_limit() :
+							     UINT64_MAX;
+	run.at = (struct cursor){ .last = COPYOFF_BACKENDS };
+	copyoff_holes_begin(&run.holes, &run.route->pair, flags & COPYOFF_SPARSE, run.size_limit);
+
+	err = walk(&run);
+	err = settle(&run, err);
+	copyoff_holes_end(&run.holes);
+	sync_err = make_durable(&run);
+	if (sync_err < 0)
+		return sync_err;
+
+	if (err == 0)
+		note_fallback(&run);
+	result->error = -err;
+	result->bytes += run.at.done;
+	result->bytes_offloaded += run.at.offloaded;
+	if (run.at.last < COPYOFF_BACKENDS)
+		result->backend = copyoff_registry_info(run.at.last)->name;
+	return run.at.done > 0 || err == 0 ? (int64_t)run.at.done : err;
+}
+
+/* Exactly within the limits of an offer made before? */
+static bool fits(const struct copyoff_offer *offer, const struct copyoff_range *r)
+{
+	const struct copyoff_limits *limits = &offer->limits;
+	uint64_t align = limits->align > 1 ? limits->align : 1;
+
+	return (uint64_t)r->src % align == 0 && (uint64_t)r->dst % align == 0 &&
+	       r->len % align == 0 && r->len >= limits->min_total &&
+	       (!limits->max_range || r->len <= limits->max_range);
+}
+
+static void account_try(struct copyoff_ctx *ctx, const struct copyoff_offer *offer, size_t i,
+			const struct copyoff_range *range, int64_t ret, uint64_t ns)
+{
+	account(&ctx->stats[i], range->len, ret, ns);
+	if (ret <= 0)
+		return;
+	ctx->result.bytes = (uint64_t)ret;
+	ctx->result.bytes_offloaded = offer->traits & COPYOFF_TRAIT_HOST ? 0 : (uint64_t)ret;
+	ctx->result.backend = offer->backend->info.name;
+}
+
+int64_t copyoff_engine_try(struct copyoff_ctx *ctx, copyoff_mask filter, int fd_in, int fd_out,
+			   const struct copyoff_range *range)
+{
+	struct copyoff_route *route = ctx ? copyoff_ctx_guess_route(ctx, fd_in, fd_out) : NULL;
+	struct copyoff_pair bare = { .in.fd = fd_in, .out.fd = fd_out };
+
+	if (ctx && !route)
+		return COPYOFF_DECLINE; /* so that there is one next time */
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		const struct copyoff_backend *backend = copyoff_registry_get(i);
+		struct copyoff_offer fresh = { .backend = backend };
+		struct copyoff_offer *offer = route ? &route->offers[i] : &fresh;
+		uint64_t start;
+		int64_t ret;
+
+		if (!backend || !backend->stateless || !(filter >> i & 1))
+			continue;
+		if (route && (offer->state != COPYOFF_OFFER_OPEN || !fits(offer, range)))
+			continue;
+		if (!route && !backend->complete)
+			continue;
+		start = ctx ? copyoff_sys_now() : 0;
+		ret = backend->copy(route ? &route->pair : &bare, offer, range, 1);
+		if (ret > 0 && (uint64_t)ret > range->len)
+			return COPYOFF_DECLINE;
+		if (ctx)
+			account_try(ctx, offer, i, range, ret, copyoff_sys_now() - start);
+		return ret;
+	}
+	return COPYOFF_DECLINE;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * plan.c - what each backend can do for a pair of files: probing and policy
+ */
+#include "internal.h"
+
+#include <string.h>
+
+int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int err,
+		    const char *text, const char *remedy)
+{
+	offer->reason = reason;
+	offer->error = err < 0 ? -err : err;
+	offer->text = text;
+	offer->remedy = remedy;
+	return COPYOFF_DECLINE;
+}
+
+void copyoff_route_init(struct copyoff_ctx *ctx, struct copyoff_route *route,
+			const struct copyoff_end *in, const struct copyoff_end *out)
+{
+	memset(route, 0, sizeof(*route));
+	route->pair = (struct copyoff_pair){
+		.in = *in,
+		.out = *out,
+		.chunk = ctx->chunk,
+		.depth = ctx->depth,
+	};
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		struct copyoff_offer *offer = &route->offers[i];
+
+		offer->backend = copyoff_registry_get(i);
+		offer->keep = &ctx->keep[i];
+		offer->text = offer->remedy = "";
+		if (offer->backend)
+			offer->traits = offer->backend->info.traits;
+	}
+}
+
+void copyoff_route_release(struct copyoff_route *route)
+{
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		struct copyoff_offer *offer = &route->offers[i];
+
+		if (offer->probed_ok && offer->backend->release)
+			offer->backend->release(offer);
+		offer->probed_ok = false;
+	}
+}
+
+/* What was true of one range or one moment only. */
+static bool passing(const struct copyoff_offer *offer)
+{
+	return offer->reason == COPYOFF_REASON_ALIGNMENT ||
+	       offer->reason == COPYOFF_REASON_RESOURCE || offer->reason == COPYOFF_REASON_FAILED;
+}
+
+void copyoff_route_refresh(struct copyoff_route *route, const struct copyoff_end *in,
+			   const struct copyoff_end *out)
+{
+	route->pair.in = *in;
+	route->pair.out = *out;
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		struct copyoff_offer *offer = &route->offers[i];
+
+		offer->used = false;
+		if (offer->state == COPYOFF_OFFER_DECLINED && passing(offer))
+			offer->state = offer->probed_ok ? COPYOFF_OFFER_OPEN :
+							  COPYOFF_OFFER_UNKNOWN;
+	}
+}
+
+static void probe(struct copyoff_ctx *ctx, const struct copyoff_pair *pair,
+		  struct copyoff_offer *offer)
+{
+	int ret = offer->backend->probe(pair, offer);
+
+	if (ret == 0) {
+		if (!offer->limits.max_ranges)
+			offer->limits.max_ranges = 1;
+		offer->state = COPYOFF_OFFER_OPEN;
+		offer->probed_ok = true;
+		return;
+	}
+	if (ret != COPYOFF_DECLINE)
+		copyoff_decline(offer, COPYOFF_REASON_FAILED, ret,
+				"could not find out whether it can be used", "");
+	offer->state = COPYOFF_OFFER_DECLINED;
+	copyoff_trace(ctx, "%s declines: %s (%s)", offer->backend->info.name, offer->text,
+		      offer->error ? copyoff_errno_name(offer->error) : "no error");
+}
+
+/* Why @flags forbid what @traits do; NULL if they do not. */
+static const char *forbidden(unsigned traits, unsigned flags)
+{
+	if ((flags & COPYOFF_NO_SHARE) &&
+	    (traits & (COPYOFF_TRAIT_SHARES | COPYOFF_TRAIT_MAY_SHARE)))
+		return "may share extents, which COPYOFF_NO_SHARE forbids";
+	if ((flags & COPYOFF_REQUIRE_SHARE) && !(traits & COPYOFF_TRAIT_SHARES))
+		return "does not promise to share extents, which COPYOFF_REQUIRE_SHARE asks for";
+	if ((flags & COPYOFF_REQUIRE_OFFLOAD) && (traits & COPYOFF_TRAIT_HOST))
+		return "may move bytes through host memory, which COPYOFF_REQUIRE_OFFLOAD forbids";
+	return NULL;
+}
+
+static bool filtered(const struct copyoff_ctx *ctx, size_t i)
+{
+	return !(ctx->filter >> i & 1);
+}
+
+struct copyoff_offer *copyoff_route_offer(struct copyoff_ctx *ctx, struct copyoff_route *route,
+					  size_t i, unsigned flags)
+{
+	struct copyoff_offer *offer = &route->offers[i];
+
+	if (!offer->backend || filtered(ctx, i))
+		return NULL;
+	if (offer->state == COPYOFF_OFFER_UNKNOWN) {
+		/* Where sharing is forbidden, do not even ask for it. */
+		if (forbidden(offer->traits, flags & COPYOFF_NO_SHARE))
+			return NULL;
+		probe(ctx, &route->pair, offer);
+	}
+	if (offer->state != COPYOFF_OFFER_OPEN || forbidden(offer->traits, flags))
+		return NULL;
+	return offer;
+}
+
+static void refuse(struct copyoff_verdict *verdict, enum copyoff_reason reason, const char *text,
+		   const char *remedy)
+{
+	verdict->usable = 0;
+	verdict->reason = reason;
+	verdict->text = text;
+	verdict->remedy = remedy;
+	memset(&verdict->limits, 0, sizeof(verdict->limits));
+}
+
+void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_route *route,
+			   size_t i, unsigned flags, struct copyoff_verdict *verdict)
+{
+	const struct copyoff_offer *offer = &route->offers[i];
+	const struct copyoff_backend_info *info = copyoff_registry_info(i);
+	const char *why = forbidden(offer->traits, flags);
+
+	*verdict = (struct copyoff_verdict){
+		.backend = info->name,
+		.usable = 1,
+		.text = info->summary,
+		.remedy = "",
+		.limits = offer->limits,
+		.traits = offer->traits,
+	};
+	if (!offer->backend) {
+		refuse(verdict, COPYOFF_REASON_NOT_BUILT, info->summary,
+		       "install what it needs and build the library again");
+	} else if (filtered(ctx, i)) {
+		refuse(verdict, COPYOFF_REASON_FILTERED,
+		       "left out by the option backends or by COPYOFF_BACKENDS",
+		       "change the list of backends");
+	} else if (offer->state == COPYOFF_OFFER_DECLINED) {
+		refuse(verdict, offer->reason, offer->text, offer->remedy);
+		verdict->error = offer->error;
+	} else if (why) {
+		refuse(verdict, COPYOFF_REASON_POLICY, why, "call without that flag");
+	}
+}
+
+int copyoff_plan_make(struct copyoff_ctx *ctx, int fd_in, int fd_out, unsigned flags,
+		      struct copyoff_plan *plan)
+{
+	struct copyoff_route *route;
+	int ret;
+
+	copyoff_ctx_begin(ctx);
+	ret = copyoff_check_pair(ctx, fd_in, fd_out, flags, &plan->in, &plan->out);
+	if (ret < 0)
+		return ret;
+	plan->flags = flags;
+	route = copyoff_ctx_route(ctx, &plan->in, &plan->out);
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		copyoff_route_offer(ctx, route, i, flags);
+		copyoff_route_verdict(ctx, route, i, flags, &plan->verdicts[i]);
+	}
+	return 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * range.c - arithmetic on offsets and lengths, checked for overflow
+ *
+ * Pure functions: no system calls, no state.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+/* False if off + len does not fit. */
+bool copyoff_range_end(uint64_t off, uint64_t len, uint64_t *end)
+{
+	*end = off + len;
+	return *end >= off;
+}
+
+uint64_t copyoff_range_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* @align may be 0 or 1: nothing to do; need not be a power of two. */
+uint64_t copyoff_range_down(uint64_t value, uint64_t align)
+{
+	return align > 1 ? value - value % align : value;
+}
+
+uint64_t copyoff_range_up(uint64_t value, uint64_t align)
+{
+	uint64_t down = copyoff_range_down(value, align);
+	uint64_t up;
+
+	if (down == value)
+		return value;
+	return copyoff_range_end(down, align, &up) ? up : UINT64_MAX;
+}
+
+/* Do [a, a + len) and [b, b + len) share a byte?  Sums need not fit. */
+bool copyoff_range_overlap(uint64_t a, uint64_t b, uint64_t len)
+{
+	return a < b ? b - a < len : a - b < len;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct copyoff_span *x = a;
+	const struct copyoff_span *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* Does [start, end) share a byte with one of @n sorted, disjoint spans? */
+static bool hits(const struct copyoff_span *spans, size_t n, uint64_t start, uint64_t end)
+{
+	size_t lo = 0;
+	size_t hi = n;
+
+	/* The first span that ends behind start is the only one to look at. */
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (spans[mid].end > start)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo < n && spans[lo].start < end;
+}
+
+bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, bool same_file,
+			    struct copyoff_span *scratch)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].len == 0)
+			continue;
+		scratch[used].start = (uint64_t)v[i].dst;
+		scratch[used].end = (uint64_t)v[i].dst + v[i].len;
+		used++;
+	}
+	qsort(scratch, used, sizeof(*scratch), by_start);
+	for (size_t i = 1; i < used; i++) {
+		if (scratch[i].start < scratch[i - 1].end)
+			return true;
+	}
+	for (size_t i = 0; same_file && i < n; i++) {
+		uint64_t src = (uint64_t)v[i].src;
+
+		if (v[i].len && hits(scratch, used, src, src + v[i].len))
+			return true;
+	}
+	return false;
+}

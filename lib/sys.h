@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * sys.h - the seam: every call that the library makes into the system
+ *
+ * Nothing else in lib/ and backends/ talks to the kernel, so a test can fail
+ * each call by wrapping one symbol (tests/fault).  All functions return a
+ * negative errno on failure, never touch errno's meaning for the caller, and
+ * retry nothing.
+ *
+ * sys_linux.c implements them for Linux, sys_posix.c with nothing but POSIX;
+ * what a system does not have returns -ENOSYS.
+ */
+#ifndef COPYOFF_SYS_H
+#define COPYOFF_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What a descriptor refers to. */
+enum copyoff_kind {
+	COPYOFF_KIND_OTHER, /* pipe, socket, character device, ... */
+	COPYOFF_KIND_REGULAR,
+	COPYOFF_KIND_BLOCK,
+	COPYOFF_KIND_DIRECTORY,
+};
+
+struct copyoff_stat {
+	enum copyoff_kind kind;
+	uint64_t dev; /* of the file system */
+	uint64_t ino;
+	uint64_t rdev; /* of the block device */
+	uint64_t size; /* bytes; 0 for anything but a regular file */
+	uint64_t allocated; /* bytes */
+	bool immutable;
+	uint32_t dio_align; /* offset and length for O_DIRECT; 0: not known */
+};
+
+/* What fcntl(F_GETFL) says, in words. */
+struct copyoff_open_mode {
+	bool readable;
+	bool writable;
+	bool append;
+	bool direct;
+	bool path_only; /* O_PATH */
+};
+
+int copyoff_sys_open_mode(int fd, struct copyoff_open_mode *mode);
+int copyoff_sys_stat(int fd, struct copyoff_stat *st);
+int copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_block);
+int64_t copyoff_sys_tell(int fd);
+int64_t copyoff_sys_set_position(int fd, int64_t off);
+
+/* The file system's magic number, statfs(2) f_type. */
+int64_t copyoff_sys_fs_type(int fd);
+
+/* RLIMIT_FSIZE in bytes, UINT64_MAX for none.  Cannot fail. */
+uint64_t copyoff_sys_file_size_limit(void);
+
+/*
+ * A second descriptor of the same file with its own position and without
+ * O_DIRECT, through /proc/self/fd.
+ */
+enum copyoff_access { COPYOFF_ACCESS_READ, COPYOFF_ACCESS_WRITE };
+int copyoff_sys_reopen(int fd, enum copyoff_access access);
+int copyoff_sys_close(int fd);
+
+ssize_t copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off);
+ssize_t copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off);
+
+/* The raw system call: a C library release truncated its result. */
+int64_t copyoff_sys_copy_file_range(int fd_in, int64_t off_in, int fd_out, int64_t off_out,
+				    size_t len);
+
+/* FICLONERANGE, and the block size it is aligned to (FIGETBSZ). */
+int copyoff_sys_clone_range(int fd_in, int64_t off_in, int fd_out, int64_t off_out,
+			    uint64_t len);
+int64_t copyoff_sys_clone_align(int fd);
+
+/* A pipe for splice(); returns its capacity, which may be below @capacity. */
+int64_t copyoff_sys_pipe(int fds[2], size_t capacity);
+ssize_t copyoff_sys_splice_in(int fd, int64_t off, int pipe_fd, size_t len);
+ssize_t copyoff_sys_splice_out(int pipe_fd, int fd, int64_t off, size_t len);
+
+/* Offsets of the next data or hole at or behind @off; they move the position. */
+int64_t copyoff_sys_seek_data(int fd, int64_t off);
+int64_t copyoff_sys_seek_hole(int fd, int64_t off);
+
+/* Neither changes the size. */
+int copyoff_sys_punch_hole(int fd, int64_t off, int64_t len);
+int copyoff_sys_zero_range(int fd, int64_t off, int64_t len);
+
+int copyoff_sys_fdatasync(int fd);
+
+/* Memory for I/O, aligned to @align (a power of two); NULL: none. */
+void *copyoff_sys_alloc(size_t size, size_t align);
+void copyoff_sys_free(void *p);
+
+/* Monotonic nanoseconds. */
+uint64_t copyoff_sys_now(void);
+
+/* secure_getenv(3), and a line (with its newline) to standard error for COPYOFF_DEBUG. */
+const char *copyoff_sys_getenv(const char *name);
+void copyoff_sys_debug(const char *line, size_t len);
+
+#endif

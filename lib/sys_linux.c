@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * sys_linux.c - the seam to the system, on Linux
+ */
+#define _GNU_SOURCE
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * The kernel's struct statx (include/uapi/linux/stat.h) up to the last field
+ * used here.  C libraries differ in how much of it they declare.
+ */
+struct kernel_statx {
+	uint32_t mask;
+	uint32_t blksize;
+	uint64_t attributes;
+	uint32_t nlink;
+	uint32_t uid;
+	uint32_t gid;
+	uint16_t mode;
+	uint16_t spare0;
+	uint64_t ino;
+	uint64_t size;
+	uint64_t blocks;
+	uint64_t attributes_mask;
+	uint64_t times[8];
+	uint32_t rdev_major;
+	uint32_t rdev_minor;
+	uint32_t dev_major;
+	uint32_t dev_minor;
+	uint64_t mnt_id;
+	uint32_t dio_mem_align;
+	uint32_t dio_offset_align;
+	uint64_t spare3[12];
+};
+_Static_assert(sizeof(struct kernel_statx) == 256, "the kernel writes 256 bytes");
+
+#define KERNEL_STATX_BASIC_STATS    0x07ffu
+#define KERNEL_STATX_DIOALIGN	    0x2000u /* since 6.1 */
+#define KERNEL_STATX_ATTR_IMMUTABLE 0x0010u
+#define KERNEL_AT_EMPTY_PATH	    0x1000
+
+/* 0 or -errno from a call that returns 0 or -1. */
+static int result(int ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+static int64_t result64(int64_t ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+static enum copyoff_kind kind_of(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return COPYOFF_KIND_REGULAR;
+	case S_IFBLK:
+		return COPYOFF_KIND_BLOCK;
+	case S_IFDIR:
+		return COPYOFF_KIND_DIRECTORY;
+	default:
+		return COPYOFF_KIND_OTHER;
+	}
+}
+
+int copyoff_sys_open_mode(int fd, struct copyoff_open_mode *mode)
+{
+	int fl = fcntl(fd, F_GETFL);
+
+	if (fl < 0)
+		return -errno;
+	mode->readable = (fl & O_ACCMODE) == O_RDONLY || (fl & O_ACCMODE) == O_RDWR;
+	mode->writable = (fl & O_ACCMODE) == O_WRONLY || (fl & O_ACCMODE) == O_RDWR;
+	mode->append = fl & O_APPEND;
+	mode->direct = fl & O_DIRECT;
+	mode->path_only = fl & O_PATH;
+	return 0;
+}
+
+/* Device numbers are only compared with each other. */
+static uint64_t device(uint32_t major, uint32_t minor)
+{
+	return (uint64_t)major << 32 | minor;
+}
+
+/* Kernels before 4.11, and sandboxes that know nothing newer. */
+static int stat_without_statx(int fd, struct copyoff_stat *st)
+{
+	struct stat s;
+
+	if (fstat(fd, &s) < 0)
+		return -errno;
+	*st = (struct copyoff_stat){
+		.kind = kind_of(s.st_mode),
+		.dev = device(major(s.st_dev), minor(s.st_dev)),
+		.ino = s.st_ino,
+		.rdev = device(major(s.st_rdev), minor(s.st_rdev)),
+		.size = S_ISREG(s.st_mode) ? (uint64_t)s.st_size : 0,
+		.allocated = (uint64_t)s.st_blocks * 512,
+	};
+	return 0;
+}
+
+int copyoff_sys_stat(int fd, struct copyoff_stat *st)
+{
+	struct kernel_statx x = { 0 };
+
+	if (syscall(SYS_statx, fd, "", KERNEL_AT_EMPTY_PATH,
+		    KERNEL_STATX_BASIC_STATS | KERNEL_STATX_DIOALIGN, &x) < 0)
+		return errno == EBADF ? -EBADF : stat_without_statx(fd, st);
+	st->kind = kind_of(x.mode);
+	st->dev = device(x.dev_major, x.dev_minor);
+	st->ino = x.ino;
+	st->rdev = device(x.rdev_major, x.rdev_minor);
+	st->size = st->kind == COPYOFF_KIND_REGULAR ? x.size : 0;
+	st->allocated = x.blocks * 512;
+	st->immutable = x.attributes & KERNEL_STATX_ATTR_IMMUTABLE;
+	st->dio_align = x.mask & KERNEL_STATX_DIOALIGN ? x.dio_offset_align : 0;
+	return 0;
+}
+
+int copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_block)
+{
+	int block = 0;
+
+	if (ioctl(fd, BLKGETSIZE64, bytes) < 0 || ioctl(fd, BLKSSZGET, &block) < 0)
+		return -errno;
+	if (block < 512)
+		return -EINVAL;
+	*logical_block = (uint32_t)block;
+	return 0;
+}
+
+int64_t copyoff_sys_tell(int fd)
+{
+	return result64(lseek(fd, 0, SEEK_CUR));
+}
+
+int64_t copyoff_sys_set_position(int fd, int64_t off)
+{
+	return result64(lseek(fd, off, SEEK_SET));
+}
+
+int64_t copyoff_sys_fs_type(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	return (int64_t)(uint32_t)fs.f_type;
+}
+
+uint64_t copyoff_sys_file_size_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
+int copyoff_sys_reopen(int fd, enum copyoff_access access)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return result(open(path, (access == COPYOFF_ACCESS_READ ? O_RDONLY : O_WRONLY) | O_CLOEXEC));
+}
+
+int copyoff_sys_close(int fd)
+{
+	return result(close(fd));
+}
+
+ssize_t copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off)
+{
+	ssize_t ret = pread(fd, buf, len, off);
+
+	return ret < 0 ? -errno : ret;
+}
+
+ssize_t copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off)
+{
+	ssize_t ret = pwrite(fd, buf, len, off);
+
+	return ret < 0 ? -errno : ret;
+}
+
+int64_t copyoff_sys_copy_file_range(int fd_in, int64_t off_in, int fd_out, int64_t off_out,
+				    size_t len)
+{
+	loff_t in = off_in;
+	loff_t out = off_out;
+
+	return result64(syscall(SYS_copy_file_range, fd_in, &in, fd_out, &out, len, 0u));
+}
+
+int copyoff_sys_clone_range(int fd_in, int64_t off_in, int fd_out, int64_t off_out, uint64_t len)
+{
+	struct file_clone_range arg = {
+		.src_fd = fd_in,
+		.src_offset = (uint64_t)off_in,
+		.src_length = len,
+		.dest_offset = (uint64_t)off_out,
+	};
+
+	return result(ioctl(fd_out, FICLONERANGE, &arg));
+}
+
+int64_t copyoff_sys_clone_align(int fd)
+{
+	int size = 0;
+
+	if (ioctl(fd, FIGETBSZ, &size) < 0)
+		return -errno;
+	return size > 0 ? size : -EINVAL;
+}
+
+int64_t copyoff_sys_pipe(int fds[2], size_t capacity)
+{
+	int size;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	/* Users may hit pipe-user-pages-soft or pipe-max-size: take what there is. */
+	(void)fcntl(fds[1], F_SETPIPE_SZ, (int)capacity);
+	size = fcntl(fds[1], F_GETPIPE_SZ);
+	if (size <= 0) {
+		int err = size < 0 ? errno : EINVAL;
+
+		close(fds[0]);
+		close(fds[1]);
+		return -err;
+	}
+	return size;
+}
+
+ssize_t copyoff_sys_splice_in(int fd, int64_t off, int pipe_fd, size_t len)
+{
+	loff_t pos = off;
+	ssize_t ret = splice(fd, &pos, pipe_fd, NULL, len, SPLICE_F_MOVE);
+
+	return ret < 0 ? -errno : ret;
+}
+
+ssize_t copyoff_sys_splice_out(int pipe_fd, int fd, int64_t off, size_t len)
+{
+	loff_t pos = off;
+	ssize_t ret = splice(pipe_fd, NULL, fd, &pos, len, SPLICE_F_MOVE);
+
+	return ret < 0 ? -errno : ret;
+}
+
+int64_t copyoff_sys_seek_data(int fd, int64_t off)
+{
+	return result64(lseek(fd, off, SEEK_DATA));
+}
+
+int64_t copyoff_sys_seek_hole(int fd, int64_t off)
+{
+	return result64(lseek(fd, off, SEEK_HOLE));
+}
+
+int copyoff_sys_punch_hole(int fd, int64_t off, int64_t len)
+{
+	return result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len));
+}
+
+int copyoff_sys_zero_range(int fd, int64_t off, int64_t len)
+{
+	return result(fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, off, len));
+}
+
+int copyoff_sys_fdatasync(int fd)
+{
+	return result(fdatasync(fd));
+}
+
+void *copyoff_sys_alloc(size_t size, size_t align)
+{
+	void *p = NULL;
+
+	if (align < sizeof(void *))
+		align = sizeof(void *);
+	return posix_memalign(&p, align, size) == 0 ? p : NULL;
+}
+
+void copyoff_sys_free(void *p)
+{
+	free(p);
+}
+
+uint64_t copyoff_sys_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+const char *copyoff_sys_getenv(const char *name)
+{
+	return secure_getenv(name);
+}
+
+void copyoff_sys_debug(const char *line, size_t len)
+{
+	/* Nothing can be done about a failure to complain. */
+	(void)!write(STDERR_FILENO, line, len);
+}
