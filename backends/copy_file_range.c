@@ -41,7 +41,7 @@ static int refuse(struct copyoff_offer *offer, int err)
 		{ EACCES, COPYOFF_REASON_PERMISSION, "the call is forbidden here",
 		  "allow it in the seccomp filter or security policy" },
 		/* Stacked file systems, O_DIRECT alignment, and bad arguments. */
-		{ EINVAL, COPYOFF_REASON_UNSUPPORTED, "the file system does not take these files", "" },
+		{ EINVAL, COPYOFF_REASON_ALIGNMENT, "the file system does not take this range", "" },
 		/* SMB servers. */
 		{ ENOENT, COPYOFF_REASON_UNSUPPORTED, "the server does not support the call", "" },
 		/* Bad arguments: the checks of the core say which. */

@@ -145,7 +145,9 @@ COPYOFF_API unsigned copyoff_version(void);
  *               needed, opened O_PATH, or fd_out is O_APPEND
  *   EINVAL      unknown flag, or COPYOFF_NO_SHARE with COPYOFF_REQUIRE_SHARE;
  *               not a regular file or block device; negative offset; the
- *               ranges overlap within one file or device
+ *               ranges overlap within one file or device; fd_out is O_DIRECT,
+ *               the range is not aligned for it, and the file cannot be opened
+ *               a second time (no /proc, or no permission)
  *   EISDIR      a descriptor is a directory
  *   EPERM       the destination is immutable
  *   ETXTBSY     one side is an active swap file
@@ -268,7 +270,7 @@ struct copyoff_range {
  * copy there.  File positions are neither used nor changed.
  *
  * No range may overlap the destination of another, nor, within one file or
- * device, the source of any.
+ * device, the source of any.  Ranges count up to the end of the input here.
  *
  * Errors as copyoff_ctx_copy(), for any of the ranges, before anything is
  * copied where that can be known before; additionally:
@@ -348,7 +350,10 @@ enum copyoff_reason {
 	COPYOFF_REASON_FAILED = 12	 /* could not be asked; see the errno */
 };
 
-/* 0 in a limit means: none.  max_ranges is at least 1 if the backend is usable. */
+/*
+ * 0 in a limit means: none.  max_ranges is at least 1 if the backend is usable.
+ * This struct will never change.
+ */
 struct copyoff_limits {
 	uint64_t align;	     /* source, destination and length are multiples of it */
 	uint64_t min_total;  /* less is not worth the cost of starting */

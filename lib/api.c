@@ -12,12 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Up to here a copy is first tried with a single call into the kernel: asking
- * about the files would cost more than that call.
- */
-enum { SMALL = 64 << 10 };
-
 /* More does not fit the result; rounded as the kernel does (MAX_RW_COUNT). */
 #define LEN_MAX ((uint64_t)SSIZE_MAX & ~(uint64_t)4095)
 
@@ -95,16 +89,31 @@ static int64_t copy_checked(struct copyoff_ctx *ctx, const struct request *req)
 	return copyoff_engine_run(ctx, &in, &out, &rest, 1, req->flags, req->done);
 }
 
-static bool is_small(const struct request *req)
-{
-	return req->flags == 0 && req->len > 0 && req->len <= SMALL;
-}
-
-static int64_t try_small(struct copyoff_ctx *ctx, copyoff_mask filter, const struct request *req)
+/* One call into the kernel, if that may be all there is to do. */
+static int64_t try_simple(struct copyoff_ctx *ctx, const struct request *req)
 {
 	const struct copyoff_range range = { req->src, req->dst, req->len };
 
-	return copyoff_engine_try(ctx, filter, req->fd_in, req->fd_out, &range);
+	if (req->flags != 0 || req->len == 0)
+		return COPYOFF_DECLINE;
+	if (ctx ? ctx->progress != NULL : copyoff_environment_is_set())
+		return COPYOFF_DECLINE;
+	return copyoff_engine_try(ctx, req->fd_in, req->fd_out, &range);
+}
+
+/* Is there something left for the long way after try_simple()? */
+static bool goes_on(struct request *req, int64_t ret)
+{
+	req->done = ret > 0 ? (uint64_t)ret : 0;
+	return ret == COPYOFF_DECLINE || (ret > 0 && req->done < req->len);
+}
+
+/* An error behind bytes that were copied is for the next call to find. */
+static int64_t all_bytes(const struct request *req, int64_t more)
+{
+	if (req->done == 0)
+		return more;
+	return (int64_t)req->done + (more > 0 ? more : 0);
 }
 
 static void finish(struct copyoff_ctx *ctx, int64_t ret)
@@ -118,16 +127,15 @@ static void finish(struct copyoff_ctx *ctx, int64_t ret)
 
 static int64_t copy_with_context(struct copyoff_ctx *ctx, struct request *req)
 {
-	int64_t ret = COPYOFF_DECLINE;
+	int64_t ret;
 
 	copyoff_ctx_begin(ctx);
-	if (is_small(req) && !ctx->progress)
-		ret = try_small(ctx, ctx->filter, req);
-	if (ret == COPYOFF_DECLINE || (ret > 0 && (uint64_t)ret < req->len)) {
-		req->done = ret > 0 ? (uint64_t)ret : 0;
+	ret = try_simple(ctx, req);
+	if (goes_on(req, ret)) {
 		ret = copy_checked(ctx, req);
-		if (ret >= 0 || req->done > 0)
-			ret = (int64_t)req->done + (ret > 0 ? ret : 0);
+		if (ret < 0)
+			ctx->result.error = (int)-ret;
+		ret = all_bytes(req, ret);
 	}
 	finish(ctx, ret);
 	return ret;
@@ -135,20 +143,16 @@ static int64_t copy_with_context(struct copyoff_ctx *ctx, struct request *req)
 
 static int64_t copy_without_context(struct request *req)
 {
+	int64_t ret = try_simple(NULL, req);
 	struct copyoff_ctx ctx;
-	int64_t ret;
 
-	if (is_small(req) && !copyoff_environment_is_set()) {
-		ret = try_small(NULL, COPYOFF_MASK_ALL, req);
-		if (ret != COPYOFF_DECLINE && (ret <= 0 || (uint64_t)ret == req->len))
-			return ret;
-		req->done = ret > 0 ? (uint64_t)ret : 0;
-	}
+	if (!goes_on(req, ret))
+		return ret;
 	copyoff_ctx_init(&ctx);
-	copyoff_ctx_read_environment(&ctx, true);
+	copyoff_ctx_read_environment(&ctx);
 	ret = copy_checked(&ctx, req);
 	copyoff_ctx_fini(&ctx);
-	return ret >= 0 || req->done > 0 ? (int64_t)req->done + (ret > 0 ? ret : 0) : ret;
+	return all_bytes(req, ret);
 }
 
 static ssize_t copy(struct copyoff_ctx *ctx, struct request *req)
@@ -226,7 +230,8 @@ static int check_ranges(struct copyoff_ctx *ctx, const struct copyoff_end *in,
 	scratch = copyoff_sys_alloc(n * sizeof(*scratch), sizeof(void *));
 	if (!scratch)
 		return copyoff_fail(ctx, -ENOMEM, "no memory to check %zu ranges", n);
-	overlap = copyoff_ranges_overlap(v, n, copyoff_same_file(in, out), scratch);
+	overlap = copyoff_ranges_overlap(v, n, in->size_known ? in->size : UINT64_MAX,
+					 copyoff_same_file(in, out), scratch);
 	copyoff_sys_free(scratch);
 	if (overlap)
 		return copyoff_fail(ctx, -EINVAL,
@@ -285,7 +290,7 @@ copyoff_ctx *copyoff_ctx_new(const struct copyoff_opts *opts)
 		fail(ret);
 		return NULL;
 	}
-	copyoff_ctx_read_environment(ctx, ctx->filter == COPYOFF_MASK_ALL);
+	copyoff_ctx_read_environment(ctx);
 	copyoff_ctx_begin(ctx);
 	return ctx;
 }
@@ -318,8 +323,10 @@ copyoff_plan *copyoff_plan_new(copyoff_ctx *ctx, int fd_in, int fd_out, unsigned
 		errno = EINVAL;
 		return NULL;
 	}
+	copyoff_ctx_begin(ctx);
 	plan = copyoff_sys_alloc(sizeof(*plan), sizeof(void *));
-	ret = plan ? copyoff_plan_make(ctx, fd_in, fd_out, flags, plan) : -ENOMEM;
+	ret = plan ? copyoff_plan_make(ctx, fd_in, fd_out, flags, plan) :
+		     copyoff_fail(ctx, -ENOMEM, "no memory for a plan");
 	finish(ctx, ret);
 	if (ret < 0) {
 		copyoff_sys_free(plan);

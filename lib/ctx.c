@@ -88,6 +88,7 @@ int copyoff_ctx_set_opts(struct copyoff_ctx *ctx, const struct copyoff_opts *giv
 	if (ret < 0)
 		return ret;
 	if (opts.backends) {
+		ctx->filter_given = true;
 		ret = copyoff_filter_parse(opts.backends, &ctx->filter, &bad, &bad_len);
 		if (ret < 0)
 			return copyoff_fail(ctx, ret, "opts.backends: \"%.*s\" is no backend",
@@ -109,10 +110,10 @@ bool copyoff_environment_is_set(void)
 }
 
 /* A mistake in the environment must not break a program: it is only noted. */
-void copyoff_ctx_read_environment(struct copyoff_ctx *ctx, bool filter)
+void copyoff_ctx_read_environment(struct copyoff_ctx *ctx)
 {
 	const char *debug = copyoff_sys_getenv(env_debug);
-	const char *list = filter ? copyoff_sys_getenv(env_backends) : NULL;
+	const char *list = ctx->filter_given ? NULL : copyoff_sys_getenv(env_backends);
 	const char *bad;
 	size_t bad_len;
 
@@ -196,6 +197,9 @@ int copyoff_fail(struct copyoff_ctx *ctx, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(ctx->message, sizeof(ctx->message), fmt, ap);
 	va_end(ap);
-	copyoff_trace(ctx, "%s: %s", copyoff_errno_name(err), ctx->message);
+	if (err)
+		copyoff_trace(ctx, "%s: %s", copyoff_errno_name(err), ctx->message);
+	else
+		copyoff_trace(ctx, "%s", ctx->message);
 	return err;
 }

@@ -37,9 +37,10 @@ struct run {
 	uint64_t before; /* bytes copied by the same call of the user before this run */
 	uint64_t total; /* bytes to do, for progress */
 	uint64_t reported; /* by the last progress callback */
-	uint64_t size_limit; /* RLIMIT_FSIZE */
+	uint64_t size_limit; /* RLIMIT_FSIZE, and the largest offset there is */
 	struct cursor at;
 	struct copyoff_holes holes;
+	bool holes_lost; /* they could not be located */
 	struct cursor before_hole; /* where the pending hole began */
 	struct copyoff_range batch[BATCH];
 };
@@ -73,8 +74,8 @@ static void advance(struct run *run, uint64_t len)
  * How many of @len bytes can the offer take right now?  If 0, *@wait is after
  * how many bytes it could take some, or 0 if never.
  */
-static uint64_t takes(const struct copyoff_offer *offer, const struct copyoff_pair *pair,
-		      uint64_t src, uint64_t dst, uint64_t len, uint64_t *wait)
+static uint64_t takes(const struct run *run, const struct copyoff_offer *offer, uint64_t src,
+		      uint64_t dst, uint64_t len, uint64_t *wait)
 {
 	const struct copyoff_limits *limits = &offer->limits;
 	uint64_t align = limits->align > 1 ? limits->align : 1;
@@ -84,7 +85,8 @@ static uint64_t takes(const struct copyoff_offer *offer, const struct copyoff_pa
 	*wait = 0;
 	if (src % align != dst % align || head >= len)
 		return 0;
-	if (offer->unaligned_eof && src + len == pair->in.size && dst + len >= pair->out.size)
+	if (offer->unaligned_eof && src + len == run->route->pair.in.size &&
+	    dst + len >= run->holes.dst_size)
 		body = len - head;
 	else
 		body = copyoff_range_down(len - head, align);
@@ -103,32 +105,27 @@ static uint64_t takes(const struct copyoff_offer *offer, const struct copyoff_pa
 }
 
 /*
- * The most preferred backend that can begin with [@src, @src + *@len).
- * Shortens *@len to what it takes, and so that a more preferred one gets its
- * turn as soon as it can.
+ * Pick the most preferred backend that can begin with [@src, @src + *@len), and
+ * what it takes of it; false if there is none.  Shortens *@len so that a more
+ * preferred one gets its turn as soon as it can.
  */
-static struct copyoff_offer *choose(struct run *run, uint64_t src, uint64_t dst, uint64_t *len,
-				    size_t *index)
+static bool choose(struct run *run, uint64_t src, uint64_t dst, uint64_t *len,
+		   struct operation *op)
 {
-	const struct copyoff_pair *pair = &run->route->pair;
-
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
-		struct copyoff_offer *offer =
-			copyoff_route_offer(run->ctx, run->route, i, run->flags);
-		uint64_t take, wait;
+		uint64_t wait;
 
-		if (!offer || (!pair->in.size_known && !offer->backend->unsized))
+		op->index = i;
+		op->offer = copyoff_route_offer(run->ctx, run->route, i, run->flags);
+		if (!op->offer || (!run->route->pair.in.size_known && !op->offer->backend->unsized))
 			continue;
-		take = takes(offer, pair, src, dst, *len, &wait);
-		if (take > 0) {
-			*len = take;
-			*index = i;
-			return offer;
-		}
+		op->len = takes(run, op->offer, src, dst, *len, &wait);
+		if (op->len > 0)
+			return true;
 		if (wait > 0)
 			*len = copyoff_range_min(*len, wait);
 	}
-	return NULL;
+	return false;
 }
 
 /* Why the backend at @i was not used here: to the end of the message. */
@@ -200,18 +197,20 @@ static void extend(struct run *run, struct operation *op)
 	for (size_t i = run->at.range + 1; i < run->n && op->n < max; i++) {
 		const struct copyoff_range *next = &run->v[i];
 		uint64_t src = (uint64_t)next->src;
+		uint64_t dst = (uint64_t)next->dst;
 		uint64_t len = next->len;
-		size_t index;
+		struct operation other;
 
 		if (len == 0)
 			continue;
-		if (src + len > run->route->pair.in.size || (uint64_t)next->dst + len > run->size_limit)
+		if (src + len > run->route->pair.in.size || dst + len > run->size_limit ||
+		    (limits->max_total && len > limits->max_total - op->len))
 			return;
-		if (choose(run, src, (uint64_t)next->dst, &len, &index) != op->offer ||
-		    len < next->len || (limits->max_total && len > limits->max_total - op->len))
+		if (!choose(run, src, dst, &len, &other) || other.index != op->index ||
+		    other.len < next->len)
 			return;
 		run->batch[op->n++] = *next;
-		op->len += len;
+		op->len += other.len;
 	}
 }
 
@@ -252,11 +251,10 @@ static int64_t attempt(struct run *run, const struct operation *op)
 		ret = copyoff_decline(offer, COPYOFF_REASON_MISBEHAVED, 0,
 				      "reported more bytes than it was asked to copy", "");
 	account(&run->ctx->stats[op->index], op->len, ret, copyoff_sys_now() - start);
-	if (copyoff_tracing(run->ctx))
-		copyoff_trace(run->ctx, "%s: %zu range(s), %llu bytes from %lld to %lld: %lld",
-			      offer->backend->info.name, op->n, (unsigned long long)op->len,
-			      (long long)run->batch[0].src, (long long)run->batch[0].dst,
-			      (long long)ret);
+	if (ret >= 0)
+		copyoff_trace(run->ctx, "%s copied %lld bytes of %llu, from %lld to %lld, ranges: %zu",
+			      offer->backend->info.name, (long long)ret, (unsigned long long)op->len,
+			      (long long)run->batch[0].src, (long long)run->batch[0].dst, op->n);
 	return ret;
 }
 
@@ -303,33 +301,68 @@ static int accept(struct run *run, const struct operation *op, uint64_t len)
 }
 
 /*
+ * What is at @src: a hole or data, and how much of it, at most *@len.  Where it
+ * cannot be found out, all is data.
+ */
+static bool is_hole(struct run *run, uint64_t src, uint64_t *len)
+{
+	struct copyoff_holes *h = &run->holes;
+	bool hole;
+	uint64_t end;
+
+	if ((h->src.fd < 0 && copyoff_extents_open(&h->src, run->route->pair.in.fd) < 0) ||
+	    copyoff_extents_at(&h->src, src, src + *len, &end, &hole) < 0) {
+		run->holes_lost = true;
+		h->on = false;
+		return false;
+	}
+	*len = end - src;
+	return hole;
+}
+
+/* Of a hole just made, the bytes that can be counted. */
+static int check_hole(struct run *run, uint64_t *len)
+{
+	struct copyoff_holes *h = &run->holes;
+	int err = 0;
+
+	if (!(run->flags & COPYOFF_VERIFY))
+		return 0;
+	/* What is beyond the end of the file cannot be read. */
+	if (copyoff_holes_pending(h) && copyoff_holes_settle(h, &run->route->pair) < 0)
+		return -EIO;
+	*len = copyoff_verify(&run->route->pair, run->batch, 1, *len, &err);
+	return err;
+}
+
+/*
  * Deal with the hole at the cursor, if there is one.  1: done, go on; 0: there
- * is data, *@len bytes of it, to copy.
+ * is data, *@len bytes of it, to copy; -errno.
  */
 static int make_hole(struct run *run, uint64_t src, uint64_t dst, uint64_t *len)
 {
 	struct copyoff_holes *h = &run->holes;
 	struct cursor here = run->at;
 	bool was_pending = copyoff_holes_pending(h);
-	bool hole;
-	uint64_t end;
+	uint64_t made;
 	int64_t ret;
+	int err;
 
-	if ((h->src.fd < 0 && copyoff_extents_open(&h->src, run->route->pair.in.fd) < 0) ||
-	    copyoff_extents_at(&h->src, src, src + *len, &end, &hole) < 0) {
-		copyoff_trace(run->ctx, "holes of the source cannot be located, they are copied as zeroes");
-		h->on = false;
-		return 0;
-	}
-	*len = end - src;
-	if (!hole)
+	if (!is_hole(run, src, len))
 		return 0;
 	ret = copyoff_holes_make(h, &run->route->pair, dst, *len);
 	if (ret <= 0)
 		return 0;
+	made = (uint64_t)ret;
+	run->batch[0] = (struct copyoff_range){ (int64_t)src, (int64_t)dst, made };
 	if (!was_pending)
 		run->before_hole = here;
-	advance(run, (uint64_t)ret);
+	err = check_hole(run, &made);
+	run->at.offloaded += made;
+	advance(run, made);
+	if (err < 0)
+		return copyoff_fail(run->ctx, err, "verification of a hole failed at source offset %llu",
+				    (unsigned long long)src + made);
 	return 1;
 }
 
@@ -346,23 +379,23 @@ static int step(struct run *run)
 	if (len == 0)
 		return 0;
 	if (dst >= run->size_limit && run->before + run->at.done > 0)
-		return copyoff_fail(run->ctx, -EFBIG, "destination offset %llu is at RLIMIT_FSIZE",
+		return copyoff_fail(run->ctx, -EFBIG,
+				    "destination offset %llu is beyond the largest file size allowed",
 				    (unsigned long long)dst);
-	op.len = len;
-	op.offer = choose(run, src, dst, &op.len, &op.index);
-	if (!op.offer)
+	if (!choose(run, src, dst, &len, &op))
 		return no_backend(run, src, dst, len);
 	if (run->holes.on && !op.offer->keeps_holes) {
-		ret = make_hole(run, src, dst, &op.len);
+		ret = make_hole(run, src, dst, &len);
 		if (ret != 0)
 			return (int)ret;
 	}
-	op.len = piece(run, op.offer, op.len);
+	op.len = piece(run, op.offer, copyoff_range_min(op.len, len));
 	run->batch[0] = (struct copyoff_range){ (int64_t)src, (int64_t)dst, op.len };
 	extend(run, &op);
 	ret = attempt(run, &op);
 	if (ret == COPYOFF_DECLINE) {
 		op.offer->state = COPYOFF_OFFER_DECLINED;
+		copyoff_trace_decline(run->ctx, op.offer);
 		return 1;
 	}
 	if (ret < 0)
@@ -433,13 +466,16 @@ static int make_durable(struct run *run)
 			    run->route->pair.out.fd, copyoff_errno_name(ret));
 }
 
-/* Without an error, say why the cheapest backend was not the one. */
+/* Without an error, say what went another way than it might have. */
 static void note_fallback(struct run *run)
 {
 	size_t last = run->at.last < COPYOFF_BACKENDS ? run->at.last : 0;
 	size_t i = first_refused(run, last);
 
-	if (i < last)
+	if (run->holes_lost)
+		copyoff_fail(run->ctx, 0,
+			     "holes of the source cannot be located, zeroes were written instead");
+	else if (i < last)
 		explain(run, i, run->ctx->message, sizeof(run->ctx->message));
 }
 
@@ -476,8 +512,10 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	run.before = before;
 	run.total = bytes_to_do(&run);
 	run.reported = 0;
-	run.size_limit = out->kind == COPYOFF_KIND_REGULAR ? copyoff_sys_file_size_limit() :
-							     UINT64_MAX;
+	run.holes_lost = false;
+	run.size_limit = INT64_MAX;
+	if (out->kind == COPYOFF_KIND_REGULAR)
+		run.size_limit = copyoff_range_min(INT64_MAX, copyoff_sys_file_size_limit());
 	run.at = (struct cursor){ .last = COPYOFF_BACKENDS };
 	copyoff_holes_begin(&run.holes, &run.route->pair, flags & COPYOFF_SPARSE, run.size_limit);
 
@@ -498,13 +536,21 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	return run.at.done > 0 || err == 0 ? (int64_t)run.at.done : err;
 }
 
-/* Exactly within the limits of an offer made before? */
+/*
+ * Up to here a copy is tried with one call into the kernel before anything is
+ * asked about the files, which would cost more than that call.  Holes up to
+ * this size may be filled.
+ */
+enum { SMALL = 64 << 10 };
+
+/* Can an offer made before take the range as it is? */
 static bool fits(const struct copyoff_offer *offer, const struct copyoff_range *r)
 {
 	const struct copyoff_limits *limits = &offer->limits;
 	uint64_t align = limits->align > 1 ? limits->align : 1;
 
-	return (uint64_t)r->src % align == 0 && (uint64_t)r->dst % align == 0 &&
+	return offer->state == COPYOFF_OFFER_OPEN && (r->len <= SMALL || offer->keeps_holes) &&
+	       (uint64_t)r->src % align == 0 && (uint64_t)r->dst % align == 0 &&
 	       r->len % align == 0 && r->len >= limits->min_total &&
 	       (!limits->max_range || r->len <= limits->max_range);
 }
@@ -520,7 +566,7 @@ static void account_try(struct copyoff_ctx *ctx, const struct copyoff_offer *off
 	ctx->result.backend = offer->backend->info.name;
 }
 
-int64_t copyoff_engine_try(struct copyoff_ctx *ctx, copyoff_mask filter, int fd_in, int fd_out,
+int64_t copyoff_engine_try(struct copyoff_ctx *ctx, int fd_in, int fd_out,
 			   const struct copyoff_range *range)
 {
 	struct copyoff_route *route = ctx ? copyoff_ctx_guess_route(ctx, fd_in, fd_out) : NULL;
@@ -535,11 +581,9 @@ int64_t copyoff_engine_try(struct copyoff_ctx *ctx, copyoff_mask filter, int fd_
 		uint64_t start;
 		int64_t ret;
 
-		if (!backend || !backend->stateless || !(filter >> i & 1))
+		if (!backend || !backend->stateless || (ctx && !(ctx->filter >> i & 1)))
 			continue;
-		if (route && (offer->state != COPYOFF_OFFER_OPEN || !fits(offer, range)))
-			continue;
-		if (!route && !backend->complete)
+		if (route ? !fits(offer, range) : !backend->complete || range->len > SMALL)
 			continue;
 		start = ctx ? copyoff_sys_now() : 0;
 		ret = backend->copy(route ? &route->pair : &bare, offer, range, 1);

@@ -73,10 +73,11 @@ struct copyoff_span {
 
 /*
  * Do the destinations of @v overlap each other, or, if @same_file, any source?
- * @scratch has room for @n spans.  Ranges are valid: ends fit 63 bits.
+ * Ranges count up to the end of the source, @src_size.  No sum of an offset and
+ * a length overflows.  @scratch has room for @n spans.
  */
-bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, bool same_file,
-			    struct copyoff_span *scratch);
+bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, uint64_t src_size,
+			    bool same_file, struct copyoff_span *scratch);
 
 /* --- plan.c ------------------------------------------------------------ */
 
@@ -127,6 +128,7 @@ enum { COPYOFF_ROUTES = 4, COPYOFF_MESSAGE_SIZE = 320 };
 struct copyoff_ctx {
 	/* Options. */
 	copyoff_mask filter;
+	bool filter_given; /* the environment's is weaker */
 	size_t chunk;
 	unsigned depth;
 	void (*log)(void *log_data, const char *line);
@@ -152,10 +154,10 @@ struct copyoff_ctx {
 void copyoff_ctx_init(struct copyoff_ctx *ctx);
 /* -EINVAL, -E2BIG; the log callback is told why. */
 int copyoff_ctx_set_opts(struct copyoff_ctx *ctx, const struct copyoff_opts *opts);
-void copyoff_ctx_read_environment(struct copyoff_ctx *ctx, bool filter);
+void copyoff_ctx_read_environment(struct copyoff_ctx *ctx);
 void copyoff_ctx_fini(struct copyoff_ctx *ctx);
 
-/* The environment's filter alone, for calls without a context. */
+/* Is there anything in the environment for us? */
 bool copyoff_environment_is_set(void);
 
 /* The route of this pair; a new one if there is none. */
@@ -166,7 +168,7 @@ struct copyoff_route *copyoff_ctx_guess_route(struct copyoff_ctx *ctx, int fd_in
 
 /* Begin a result; forget the last one. */
 void copyoff_ctx_begin(struct copyoff_ctx *ctx);
-/* Set the message and return @err, a negative errno. */
+/* Set the message and return @err, a negative errno, or 0 for a mere note. */
 int copyoff_fail(struct copyoff_ctx *ctx, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -178,7 +180,8 @@ static inline bool copyoff_tracing(const struct copyoff_ctx *ctx)
 }
 void copyoff_trace(struct copyoff_ctx *ctx, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* "ENOSPC: No space left on device" and the like; thread-safe. */
+void copyoff_trace_decline(struct copyoff_ctx *ctx, const struct copyoff_offer *offer);
+/* "ENOSPC" and the like, for positive and negative errno. */
 const char *copyoff_errno_name(int err);
 
 /* --- check.c ----------------------------------------------------------- */
@@ -271,10 +274,10 @@ uint64_t copyoff_verify(const struct copyoff_pair *pair, const struct copyoff_ra
 /* --- engine.c ---------------------------------------------------------- */
 
 /*
- * One call into the kernel, for small copies without flags.  @ctx may be NULL:
- * then nothing is remembered or reported.  COPYOFF_DECLINE: take the long way.
+ * One call into the kernel, for a copy without flags.  @ctx may be NULL: then
+ * nothing is remembered or reported.  COPYOFF_DECLINE: take the long way.
  */
-int64_t copyoff_engine_try(struct copyoff_ctx *ctx, copyoff_mask filter, int fd_in, int fd_out,
+int64_t copyoff_engine_try(struct copyoff_ctx *ctx, int fd_in, int fd_out,
 			   const struct copyoff_range *range);
 
 /*

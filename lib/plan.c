@@ -86,8 +86,7 @@ static void probe(struct copyoff_ctx *ctx, const struct copyoff_pair *pair,
 		copyoff_decline(offer, COPYOFF_REASON_FAILED, ret,
 				"could not find out whether it can be used", "");
 	offer->state = COPYOFF_OFFER_DECLINED;
-	copyoff_trace(ctx, "%s declines: %s (%s)", offer->backend->info.name, offer->text,
-		      offer->error ? copyoff_errno_name(offer->error) : "no error");
+	copyoff_trace_decline(ctx, offer);
 }
 
 /* Why @flags forbid what @traits do; NULL if they do not. */
@@ -172,7 +171,6 @@ int copyoff_plan_make(struct copyoff_ctx *ctx, int fd_in, int fd_out, unsigned f
 	struct copyoff_route *route;
 	int ret;
 
-	copyoff_ctx_begin(ctx);
 	ret = copyoff_check_pair(ctx, fd_in, fd_out, flags, &plan->in, &plan->out);
 	if (ret < 0)
 		return ret;

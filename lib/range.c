@@ -68,16 +68,24 @@ static bool hits(const struct copyoff_span *spans, size_t n, uint64_t start, uin
 	return lo < n && spans[lo].start < end;
 }
 
-bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, bool same_file,
-			    struct copyoff_span *scratch)
+/* What can be copied of a range from a source of @size bytes. */
+static uint64_t before_end(const struct copyoff_range *r, uint64_t size)
+{
+	return (uint64_t)r->src < size ? copyoff_range_min(r->len, size - (uint64_t)r->src) : 0;
+}
+
+bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, uint64_t src_size,
+			    bool same_file, struct copyoff_span *scratch)
 {
 	size_t used = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (v[i].len == 0)
+		uint64_t len = before_end(&v[i], src_size);
+
+		if (len == 0)
 			continue;
 		scratch[used].start = (uint64_t)v[i].dst;
-		scratch[used].end = (uint64_t)v[i].dst + v[i].len;
+		scratch[used].end = (uint64_t)v[i].dst + len;
 		used++;
 	}
 	qsort(scratch, used, sizeof(*scratch), by_start);
@@ -87,8 +95,9 @@ bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, bool same_f
 	}
 	for (size_t i = 0; same_file && i < n; i++) {
 		uint64_t src = (uint64_t)v[i].src;
+		uint64_t len = before_end(&v[i], src_size);
 
-		if (v[i].len && hits(scratch, used, src, src + v[i].len))
+		if (len > 0 && hits(scratch, used, src, src + len))
 			return true;
 	}
 	return false;

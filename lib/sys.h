@@ -4,8 +4,7 @@
  *
  * Nothing else in lib/ and backends/ talks to the kernel, so a test can fail
  * each call by wrapping one symbol (tests/fault).  All functions return a
- * negative errno on failure, never touch errno's meaning for the caller, and
- * retry nothing.
+ * negative errno on failure, and retry nothing.
  *
  * sys_linux.c implements them for Linux, sys_posix.c with nothing but POSIX;
  * what a system does not have returns -ENOSYS.

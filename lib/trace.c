@@ -32,6 +32,12 @@ void copyoff_trace(struct copyoff_ctx *ctx, const char *fmt, ...)
 	}
 }
 
+void copyoff_trace_decline(struct copyoff_ctx *ctx, const struct copyoff_offer *offer)
+{
+	copyoff_trace(ctx, "%s declines: %s%s%s", offer->backend->info.name, offer->text,
+		      offer->error ? ", " : "", offer->error ? copyoff_errno_name(offer->error) : "");
+}
+
 /* strerror() is not safe with threads, and messages should not change by locale. */
 const char *copyoff_errno_name(int err)
 {
