@@ -98,7 +98,7 @@ static int64_t try_simple(struct copyoff_ctx *ctx, const struct request *req)
 		return COPYOFF_DECLINE;
 	if (ctx ? ctx->progress != NULL : copyoff_environment_is_set())
 		return COPYOFF_DECLINE;
-	return copyoff_engine_try(ctx, req->fd_in, req->fd_out, &range);
+	return copyoff_shortcut(ctx, req->fd_in, req->fd_out, &range);
 }
 
 /* Is there something left for the long way after try_simple()? */

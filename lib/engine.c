@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * engine.c - split, copy, fail over, until done
+ * engine.c - copy, fail over, until done
  *
  * A run walks the concatenation of the ranges with a cursor; everything before
  * the cursor is copied.  Each step picks the most preferred backend that can
@@ -8,128 +8,26 @@
  * was confirmed.  A backend that declines is put aside, and the next one goes
  * on at the same place.  Any other error ends the run at the cursor.
  */
-#include "internal.h"
+#include "engine.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum {
-	BATCH = 256, /* ranges in one operation: what the largest NVMe limit allows */
-	PROGRESS_PIECE = 16 << 20, /* bytes between two progress callbacks */
-};
-
-/* Where a run is. */
-struct cursor {
-	size_t range;
-	uint64_t pos; /* within it */
-	uint64_t done; /* of the concatenation */
-	uint64_t offloaded;
-	size_t last; /* backend that moved the last byte; COPYOFF_BACKENDS: none */
-};
-
-struct run {
-	struct copyoff_ctx *ctx;
-	struct copyoff_route *route;
-	const struct copyoff_range *v;
-	size_t n;
-	unsigned flags;
-	uint64_t before; /* bytes copied by the same call of the user before this run */
-	uint64_t total; /* bytes to do, for progress */
-	uint64_t reported; /* by the last progress callback */
-	uint64_t size_limit; /* RLIMIT_FSIZE, and the largest offset there is */
-	struct cursor at;
-	struct copyoff_holes holes;
-	bool holes_lost; /* they could not be located */
-	struct cursor before_hole; /* where the pending hole began */
-	struct copyoff_range batch[BATCH];
-};
-
-/* One step's work: a backend and the ranges for it. */
-struct operation {
-	struct copyoff_offer *offer;
-	size_t index; /* of the backend */
-	size_t n; /* ranges in the batch */
-	uint64_t len; /* bytes in the batch */
-};
-
-static uint64_t rest_of_range(const struct run *run)
-{
-	return run->v[run->at.range].len - run->at.pos;
-}
-
 /* Move the cursor over @len copied bytes, and over empty ranges behind them. */
-static void advance(struct run *run, uint64_t len)
+static void advance(struct copyoff_run *run, uint64_t len)
 {
 	run->at.done += len;
-	while (run->at.range < run->n && len >= rest_of_range(run)) {
-		len -= rest_of_range(run);
+	while (run->at.range < run->n && len >= copyoff_rest_of_range(run)) {
+		len -= copyoff_rest_of_range(run);
 		run->at.range++;
 		run->at.pos = 0;
 	}
 	run->at.pos += len;
 }
 
-/*
- * How many of @len bytes can the offer take right now?  If 0, *@wait is after
- * how many bytes it could take some, or 0 if never.
- */
-static uint64_t takes(const struct run *run, const struct copyoff_offer *offer, uint64_t src,
-		      uint64_t dst, uint64_t len, uint64_t *wait)
-{
-	const struct copyoff_limits *limits = &offer->limits;
-	uint64_t align = limits->align > 1 ? limits->align : 1;
-	uint64_t head = (align - src % align) % align;
-	uint64_t body, least;
-
-	*wait = 0;
-	if (src % align != dst % align || head >= len)
-		return 0;
-	if (offer->unaligned_eof && src + len == run->route->pair.in.size &&
-	    dst + len >= run->holes.dst_size)
-		body = len - head;
-	else
-		body = copyoff_range_down(len - head, align);
-	least = offer->used ? 1 : limits->min_total;
-	if (body == 0 || body < least)
-		return 0;
-	if (head > 0) {
-		*wait = head;
-		return 0;
-	}
-	if (limits->max_range)
-		body = copyoff_range_min(body, copyoff_range_down(limits->max_range, align));
-	if (limits->max_total)
-		body = copyoff_range_min(body, copyoff_range_down(limits->max_total, align));
-	return body;
-}
-
-/*
- * Pick the most preferred backend that can begin with [@src, @src + *@len), and
- * what it takes of it; false if there is none.  Shortens *@len so that a more
- * preferred one gets its turn as soon as it can.
- */
-static bool choose(struct run *run, uint64_t src, uint64_t dst, uint64_t *len,
-		   struct operation *op)
-{
-	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
-		uint64_t wait;
-
-		op->index = i;
-		op->offer = copyoff_route_offer(run->ctx, run->route, i, run->flags);
-		if (!op->offer || (!run->route->pair.in.size_known && !op->offer->backend->unsized))
-			continue;
-		op->len = takes(run, op->offer, src, dst, *len, &wait);
-		if (op->len > 0)
-			return true;
-		if (wait > 0)
-			*len = copyoff_range_min(*len, wait);
-	}
-	return false;
-}
-
 /* Why the backend at @i was not used here: to the end of the message. */
-static void explain(const struct run *run, size_t i, char *buf, size_t size)
+static void explain(const struct copyoff_run *run, size_t i, char *buf, size_t size)
 {
 	struct copyoff_verdict verdict;
 
@@ -143,7 +41,7 @@ static void explain(const struct run *run, size_t i, char *buf, size_t size)
 }
 
 /* The first backend whose refusal says something: built, and not filtered. */
-static size_t first_refused(const struct run *run, size_t end)
+static size_t first_refused(const struct copyoff_run *run, size_t end)
 {
 	for (size_t i = 0; i < end; i++) {
 		struct copyoff_verdict verdict;
@@ -156,7 +54,7 @@ static size_t first_refused(const struct run *run, size_t end)
 	return end;
 }
 
-static int no_backend(struct run *run, uint64_t src, uint64_t dst, uint64_t len)
+static int no_backend(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t len)
 {
 	char why[COPYOFF_MESSAGE_SIZE / 2] = "all are filtered or not built";
 	size_t i = first_refused(run, COPYOFF_BACKENDS);
@@ -169,62 +67,8 @@ static int no_backend(struct run *run, uint64_t src, uint64_t dst, uint64_t len)
 			    (unsigned long long)dst, why);
 }
 
-/*
- * How much of the rest of the current range to look at: up to the end of the
- * input, and up to RLIMIT_FSIZE.  A short count there would be followed by a
- * write beyond it, which kills the process by SIGXFSZ.
- */
-static uint64_t segment(const struct run *run, uint64_t src, uint64_t dst)
-{
-	const struct copyoff_pair *pair = &run->route->pair;
-	uint64_t len = rest_of_range(run);
-
-	if (pair->in.size_known)
-		len = src < pair->in.size ? copyoff_range_min(len, pair->in.size - src) : 0;
-	if (dst < run->size_limit)
-		len = copyoff_range_min(len, run->size_limit - dst);
-	return len;
-}
-
-/* Add the following ranges to a batch as long as the same backend takes them whole. */
-static void extend(struct run *run, struct operation *op)
-{
-	const struct copyoff_limits *limits = &op->offer->limits;
-	size_t max = limits->max_ranges < BATCH ? (size_t)limits->max_ranges : BATCH;
-
-	if (op->len < rest_of_range(run) || run->holes.on)
-		return;
-	for (size_t i = run->at.range + 1; i < run->n && op->n < max; i++) {
-		const struct copyoff_range *next = &run->v[i];
-		uint64_t src = (uint64_t)next->src;
-		uint64_t dst = (uint64_t)next->dst;
-		uint64_t len = next->len;
-		struct operation other;
-
-		if (len == 0)
-			continue;
-		if (src + len > run->route->pair.in.size || dst + len > run->size_limit ||
-		    (limits->max_total && len > limits->max_total - op->len))
-			return;
-		if (!choose(run, src, dst, &len, &other) || other.index != op->index ||
-		    other.len < next->len)
-			return;
-		run->batch[op->n++] = *next;
-		op->len += other.len;
-	}
-}
-
-/* Where bytes move through memory, come up for air. */
-static uint64_t piece(const struct run *run, const struct copyoff_offer *offer, uint64_t len)
-{
-	if (!run->ctx->progress || !(offer->traits & COPYOFF_TRAIT_HOST))
-		return len;
-	return copyoff_range_min(len, PROGRESS_PIECE);
-}
-
 static void account(struct copyoff_stats *stats, uint64_t asked, int64_t ret, uint64_t ns)
 {
-
 	stats->calls++;
 	stats->nanoseconds += ns;
 	if (ret == COPYOFF_DECLINE)
@@ -237,48 +81,49 @@ static void account(struct copyoff_stats *stats, uint64_t asked, int64_t ret, ui
 		stats->short_copies++;
 }
 
-/* Give the batch to the backend; what it says is not trusted. */
-static int64_t attempt(struct run *run, const struct operation *op)
+int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pair *pair,
+			       const struct copyoff_operation *op,
+			       const struct copyoff_range *ranges)
 {
 	struct copyoff_offer *offer = op->offer;
+	const char *name = offer->backend->info.name;
 	uint64_t start = copyoff_sys_now();
 	int64_t ret;
 
 	offer->interrupted = false;
 	offer->used = true;
-	ret = offer->backend->copy(&run->route->pair, offer, run->batch, op->n);
+	ret = offer->backend->copy(pair, offer, ranges, op->n);
 	if (ret > 0 && (uint64_t)ret > op->len)
 		ret = copyoff_decline(offer, COPYOFF_REASON_MISBEHAVED, 0,
 				      "reported more bytes than it was asked to copy", "");
-	account(&run->ctx->stats[op->index], op->len, ret, copyoff_sys_now() - start);
-	if (ret >= 0)
-		copyoff_trace(run->ctx, "%s copied %lld bytes of %llu, from %lld to %lld, ranges: %zu",
-			      offer->backend->info.name, (long long)ret, (unsigned long long)op->len,
-			      (long long)run->batch[0].src, (long long)run->batch[0].dst, op->n);
+	account(&ctx->stats[op->index], op->len, ret, copyoff_sys_now() - start);
+	if (ret == COPYOFF_DECLINE)
+		copyoff_trace_decline(ctx, offer);
+	else if (ret < 0)
+		copyoff_fail(ctx, (int)ret, "%s: %s at source offset %lld, destination offset %lld",
+			     name, copyoff_errno_name((int)ret), (long long)ranges[0].src,
+			     (long long)ranges[0].dst);
+	else
+		copyoff_trace(ctx, "%s copied %lld bytes of %llu, from %lld to %lld, ranges: %zu",
+			      name, (long long)ret, (unsigned long long)op->len,
+			      (long long)ranges[0].src, (long long)ranges[0].dst, op->n);
 	return ret;
 }
 
-static int copy_failed(struct run *run, const struct operation *op, int err)
+static int verify_failed(struct copyoff_run *run, const struct copyoff_operation *op, int err)
 {
-	const struct copyoff_range *first = &run->batch[0];
+	const struct copyoff_range *r = &run->v[run->at.range];
 
-	return copyoff_fail(run->ctx, err, "%s: %s at source offset %lld, destination offset %lld",
-			    op->offer->backend->info.name, copyoff_errno_name(err),
-			    (long long)first->src, (long long)first->dst);
-}
-
-static int verify_failed(struct run *run, const struct operation *op, int err)
-{
-	return copyoff_fail(run->ctx, err,
-			    "%s: verification of the copy failed %s at source offset %llu, destination offset %llu",
+	return copyoff_fail(run->ctx, err, "%s: %s at source offset %llu, destination offset %llu",
 			    op->offer->backend->info.name,
-			    err == -EIO ? "with a difference or a read error" : "to read",
-			    (unsigned long long)run->v[run->at.range].src + run->at.pos,
-			    (unsigned long long)run->v[run->at.range].dst + run->at.pos);
+			    err == -EIO ? "the copy differs from its source, or cannot be read back" :
+					  "the copy cannot be verified",
+			    (unsigned long long)r->src + run->at.pos,
+			    (unsigned long long)r->dst + run->at.pos);
 }
 
 /* Take @len bytes of the batch as copied. */
-static int accept(struct run *run, const struct operation *op, uint64_t len)
+static int accept(struct copyoff_run *run, const struct copyoff_operation *op, uint64_t len)
 {
 	uint64_t left = len;
 	int err = 0;
@@ -304,7 +149,7 @@ static int accept(struct run *run, const struct operation *op, uint64_t len)
  * What is at @src: a hole or data, and how much of it, at most *@len.  Where it
  * cannot be found out, all is data.
  */
-static bool is_hole(struct run *run, uint64_t src, uint64_t *len)
+static bool is_hole(struct copyoff_run *run, uint64_t src, uint64_t *len)
 {
 	struct copyoff_holes *h = &run->holes;
 	bool hole;
@@ -321,7 +166,7 @@ static bool is_hole(struct run *run, uint64_t src, uint64_t *len)
 }
 
 /* Of a hole just made, the bytes that can be counted. */
-static int check_hole(struct run *run, uint64_t *len)
+static int check_hole(struct copyoff_run *run, uint64_t *len)
 {
 	struct copyoff_holes *h = &run->holes;
 	int err = 0;
@@ -339,10 +184,10 @@ static int check_hole(struct run *run, uint64_t *len)
  * Deal with the hole at the cursor, if there is one.  1: done, go on; 0: there
  * is data, *@len bytes of it, to copy; -errno.
  */
-static int make_hole(struct run *run, uint64_t src, uint64_t dst, uint64_t *len)
+static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t *len)
 {
 	struct copyoff_holes *h = &run->holes;
-	struct cursor here = run->at;
+	struct copyoff_cursor here = run->at;
 	bool was_pending = copyoff_holes_pending(h);
 	uint64_t made;
 	int64_t ret;
@@ -367,13 +212,13 @@ static int make_hole(struct run *run, uint64_t src, uint64_t dst, uint64_t *len)
 }
 
 /* One operation at the cursor.  1: go on; 0: end of the input; -errno. */
-static int step(struct run *run)
+static int step(struct copyoff_run *run)
 {
 	const struct copyoff_range *range = &run->v[run->at.range];
 	uint64_t src = (uint64_t)range->src + run->at.pos;
 	uint64_t dst = (uint64_t)range->dst + run->at.pos;
-	struct operation op = { .n = 1 };
-	uint64_t len = segment(run, src, dst);
+	struct copyoff_operation op;
+	uint64_t len = copyoff_split_rest(run, src, dst);
 	int64_t ret;
 
 	if (len == 0)
@@ -382,26 +227,22 @@ static int step(struct run *run)
 		return copyoff_fail(run->ctx, -EFBIG,
 				    "destination offset %llu is beyond the largest file size allowed",
 				    (unsigned long long)dst);
-	if (!choose(run, src, dst, &len, &op))
+	if (!copyoff_split_choose(run, src, dst, &len, &op))
 		return no_backend(run, src, dst, len);
 	if (run->holes.on && !op.offer->keeps_holes) {
 		ret = make_hole(run, src, dst, &len);
 		if (ret != 0)
 			return (int)ret;
 	}
-	op.len = piece(run, op.offer, copyoff_range_min(op.len, len));
-	run->batch[0] = (struct copyoff_range){ (int64_t)src, (int64_t)dst, op.len };
-	extend(run, &op);
-	ret = attempt(run, &op);
+	op.len = copyoff_range_min(op.len, len);
+	copyoff_split_batch(run, src, dst, &op);
+	ret = copyoff_engine_attempt(run->ctx, &run->route->pair, &op, run->batch);
 	if (ret == COPYOFF_DECLINE) {
 		op.offer->state = COPYOFF_OFFER_DECLINED;
-		copyoff_trace_decline(run->ctx, op.offer);
 		return 1;
 	}
-	if (ret < 0)
-		return copy_failed(run, &op, (int)ret);
-	if (ret == 0)
-		return 0;
+	if (ret <= 0)
+		return (int)ret;
 	ret = accept(run, &op, (uint64_t)ret);
 	if (ret < 0)
 		return (int)ret;
@@ -410,7 +251,7 @@ static int step(struct run *run)
 	return 1;
 }
 
-static int report_progress(struct run *run)
+static int report_progress(struct copyoff_run *run)
 {
 	struct copyoff_ctx *ctx = run->ctx;
 
@@ -423,7 +264,7 @@ static int report_progress(struct run *run)
 }
 
 /* From the cursor to the end.  0, or -errno of what stopped it. */
-static int walk(struct run *run)
+static int walk(struct copyoff_run *run)
 {
 	advance(run, 0);
 	while (run->at.range < run->n) {
@@ -441,7 +282,7 @@ static int walk(struct run *run)
  * The file must end behind a hole that was counted.  If it cannot be made so,
  * the hole is copied as data, which finds out how far that goes.
  */
-static int settle(struct run *run, int err)
+static int settle(struct copyoff_run *run, int err)
 {
 	if (!copyoff_holes_pending(&run->holes))
 		return err;
@@ -453,7 +294,7 @@ static int settle(struct run *run, int err)
 	return err == -ECANCELED || err == -EINTR ? err : walk(run);
 }
 
-static int make_durable(struct run *run)
+static int make_durable(struct copyoff_run *run)
 {
 	int ret;
 
@@ -467,7 +308,7 @@ static int make_durable(struct run *run)
 }
 
 /* Without an error, say what went another way than it might have. */
-static void note_fallback(struct run *run)
+static void note_fallback(struct copyoff_run *run)
 {
 	size_t last = run->at.last < COPYOFF_BACKENDS ? run->at.last : 0;
 	size_t i = first_refused(run, last);
@@ -479,7 +320,7 @@ static void note_fallback(struct run *run)
 		explain(run, i, run->ctx->message, sizeof(run->ctx->message));
 }
 
-static uint64_t bytes_to_do(const struct run *run)
+static uint64_t bytes_to_do(const struct copyoff_run *run)
 {
 	uint64_t total = 0;
 
@@ -501,7 +342,7 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 			   unsigned flags, uint64_t before)
 {
 	struct copyoff_result *result = &ctx->result;
-	struct run run; /* the batch is large and needs no zeroing */
+	struct copyoff_run run; /* the batch is large and needs no zeroing */
 	int err, sync_err;
 
 	run.ctx = ctx;
@@ -516,8 +357,9 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	run.size_limit = INT64_MAX;
 	if (out->kind == COPYOFF_KIND_REGULAR)
 		run.size_limit = copyoff_range_min(INT64_MAX, copyoff_sys_file_size_limit());
-	run.at = (struct cursor){ .last = COPYOFF_BACKENDS };
-	copyoff_holes_begin(&run.holes, &run.route->pair, flags & COPYOFF_SPARSE, run.size_limit);
+	run.at = (struct copyoff_cursor){ .last = COPYOFF_BACKENDS };
+	copyoff_holes_begin(&run.holes, &run.route->pair, flags & COPYOFF_SPARSE,
+			    run.size_limit);
 
 	err = walk(&run);
 	err = settle(&run, err);
@@ -534,64 +376,4 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	if (run.at.last < COPYOFF_BACKENDS)
 		result->backend = copyoff_registry_info(run.at.last)->name;
 	return run.at.done > 0 || err == 0 ? (int64_t)run.at.done : err;
-}
-
-/*
- * Up to here a copy is tried with one call into the kernel before anything is
- * asked about the files, which would cost more than that call.  Holes up to
- * this size may be filled.
- */
-enum { SMALL = 64 << 10 };
-
-/* Can an offer made before take the range as it is? */
-static bool fits(const struct copyoff_offer *offer, const struct copyoff_range *r)
-{
-	const struct copyoff_limits *limits = &offer->limits;
-	uint64_t align = limits->align > 1 ? limits->align : 1;
-
-	return offer->state == COPYOFF_OFFER_OPEN && (r->len <= SMALL || offer->keeps_holes) &&
-	       (uint64_t)r->src % align == 0 && (uint64_t)r->dst % align == 0 &&
-	       r->len % align == 0 && r->len >= limits->min_total &&
-	       (!limits->max_range || r->len <= limits->max_range);
-}
-
-static void account_try(struct copyoff_ctx *ctx, const struct copyoff_offer *offer, size_t i,
-			const struct copyoff_range *range, int64_t ret, uint64_t ns)
-{
-	account(&ctx->stats[i], range->len, ret, ns);
-	if (ret <= 0)
-		return;
-	ctx->result.bytes = (uint64_t)ret;
-	ctx->result.bytes_offloaded = offer->traits & COPYOFF_TRAIT_HOST ? 0 : (uint64_t)ret;
-	ctx->result.backend = offer->backend->info.name;
-}
-
-int64_t copyoff_engine_try(struct copyoff_ctx *ctx, int fd_in, int fd_out,
-			   const struct copyoff_range *range)
-{
-	struct copyoff_route *route = ctx ? copyoff_ctx_guess_route(ctx, fd_in, fd_out) : NULL;
-	struct copyoff_pair bare = { .in.fd = fd_in, .out.fd = fd_out };
-
-	if (ctx && !route)
-		return COPYOFF_DECLINE; /* so that there is one next time */
-	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
-		const struct copyoff_backend *backend = copyoff_registry_get(i);
-		struct copyoff_offer fresh = { .backend = backend };
-		struct copyoff_offer *offer = route ? &route->offers[i] : &fresh;
-		uint64_t start;
-		int64_t ret;
-
-		if (!backend || !backend->stateless || (ctx && !(ctx->filter >> i & 1)))
-			continue;
-		if (route ? !fits(offer, range) : !backend->complete || range->len > SMALL)
-			continue;
-		start = ctx ? copyoff_sys_now() : 0;
-		ret = backend->copy(route ? &route->pair : &bare, offer, range, 1);
-		if (ret > 0 && (uint64_t)ret > range->len)
-			return COPYOFF_DECLINE;
-		if (ctx)
-			account_try(ctx, offer, i, range, ret, copyoff_sys_now() - start);
-		return ret;
-	}
-	return COPYOFF_DECLINE;
 }

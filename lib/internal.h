@@ -5,7 +5,9 @@
  *   api.c       public functions; the only place that sets errno
  *   ctx.c       contexts, options, results, routes
  *   check.c     arguments: facts about both ends, errors in the kernel's order
- *   engine.c    split, loop, fail over, progress
+ *   engine.c    copy, fail over, until done; progress
+ *   split.c     which backend takes how much
+ *   shortcut.c  one call into the kernel, before anything else
  *   plan.c      probing, policy, verdicts
  *   explain.c   a plan as text
  *   extents.c   where a sparse file has data
@@ -271,14 +273,14 @@ int copyoff_holes_settle(struct copyoff_holes *h, const struct copyoff_pair *pai
 uint64_t copyoff_verify(const struct copyoff_pair *pair, const struct copyoff_range *v, size_t n,
 			uint64_t len, int *err);
 
-/* --- engine.c ---------------------------------------------------------- */
+/* --- shortcut.c, engine.c ---------------------------------------------- */
 
 /*
  * One call into the kernel, for a copy without flags.  @ctx may be NULL: then
  * nothing is remembered or reported.  COPYOFF_DECLINE: take the long way.
  */
-int64_t copyoff_engine_try(struct copyoff_ctx *ctx, int fd_in, int fd_out,
-			   const struct copyoff_range *range);
+int64_t copyoff_shortcut(struct copyoff_ctx *ctx, int fd_in, int fd_out,
+			 const struct copyoff_range *range);
 
 /*
  * Copy valid ranges between checked ends.  @before bytes right before them
