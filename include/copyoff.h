@@ -111,7 +111,9 @@ COPYOFF_API unsigned copyoff_version(void);
  * afterwards, without taking away what the destination had allocated, unless
  * extents are cloned.  Holes in calls of at most 64 KiB may be written as
  * zeroes.  Where holes cannot be located without disturbing the caller's file
- * position (no /proc), zeroes are written; this is noted in the result.
+ * position (no /proc), zeroes are written, also with COPYOFF_SPARSE; this is
+ * noted in the result.  They are written, too, where the file system of the
+ * destination cannot make holes.
  */
 #define COPYOFF_REQUIRE_OFFLOAD 0x0001u
 #define COPYOFF_NO_SHARE	0x0002u
@@ -156,6 +158,8 @@ COPYOFF_API unsigned copyoff_version(void);
  *               largest offset of the file system
  *   ENOSPC, EDQUOT  no space left; beyond the end of a block device
  *   EIO, ENOMEM
+ *   ENOSYS      a block device, and the library was built with nothing but
+ *               POSIX, which cannot tell its size
  *   EINTR       a signal came before anything was copied
  *   EOPNOTSUPP  the flags or the backend filter leave no backend that can
  */

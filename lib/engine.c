@@ -174,8 +174,10 @@ static int check_hole(struct copyoff_run *run, uint64_t *len)
 	if (!(run->flags & COPYOFF_VERIFY))
 		return 0;
 	/* What is beyond the end of the file cannot be read. */
-	if (copyoff_holes_pending(h) && copyoff_holes_settle(h, &run->route->pair) < 0)
+	if (copyoff_holes_pending(h) && copyoff_holes_settle(h, &run->route->pair) < 0) {
+		*len = 0;
 		return -EIO;
+	}
 	*len = copyoff_verify(&run->route->pair, run->batch, 1, *len, &err);
 	return err;
 }

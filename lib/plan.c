@@ -152,7 +152,7 @@ void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_r
 	};
 	if (!offer->backend) {
 		refuse(verdict, COPYOFF_REASON_NOT_BUILT, info->summary,
-		       "install what it needs and build the library again");
+		       "build the library with it");
 	} else if (filtered(ctx, i)) {
 		refuse(verdict, COPYOFF_REASON_FILTERED,
 		       "left out by the option backends or by COPYOFF_BACKENDS",
