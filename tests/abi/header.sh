@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+#
+# header.sh COMPILER STANDARD - the header alone compiles, without a warning
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+
+compiler=$1
+standard=$2
+
+command -v "$compiler" >/dev/null || skip "$compiler was not found"
+case $standard in
+c++*) language=c++ ;;
+*) language=c ;;
+esac
+
+# Twice: the second must be harmless.
+cat >"$work/alone" <<'END'
+#include <copyoff.h>
+#include <copyoff.h>
+
+extern copyoff_ctx *ctx;
+extern struct copyoff_opts opts;
+extern struct copyoff_range range;
+extern struct copyoff_stats stats;
+END
+"$compiler" -x "$language" -std="$standard" -Wall -Wextra -pedantic -Werror \
+	-I"$root/include" -fsyntax-only "$work/alone" ||
+	wrong "$compiler -std=$standard rejects the header"
+finish "$compiler -std=$standard"
