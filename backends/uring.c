@@ -21,6 +21,8 @@ enum {
 	RANGE_MOST = 64 << 20, /* bytes between two looks at signals and progress */
 	MEMORY_ALIGN = 4096,
 	RETRIES = 1000, /* of requests that the kernel has no room for */
+	/* Ring and pinned buffers cost as much as copying some MiB. */
+	LEAST_FOR_ONCE = 8 << 20,
 };
 
 struct keep {
@@ -64,6 +66,11 @@ static void uring_close(void *p)
 	copyoff_sys_free(keep);
 }
 
+static size_t chunk_size(const struct copyoff_pair *pair)
+{
+	return pair->chunk ? pair->chunk : CHUNK;
+}
+
 static char *buffer(const struct keep *keep, size_t i)
 {
 	return keep->memory + i * keep->chunk;
@@ -90,7 +97,7 @@ static int get_keep(const struct copyoff_pair *pair, struct copyoff_offer *offer
 	keep = copyoff_sys_alloc(sizeof(*keep), sizeof(void *));
 	if (!keep)
 		return -ENOMEM;
-	keep->chunk = pair->chunk ? pair->chunk : CHUNK;
+	keep->chunk = chunk_size(pair);
 	keep->depth = pair->depth ? pair->depth : DEPTH;
 	keep->memory = copyoff_sys_alloc(keep->chunk * keep->depth, MEMORY_ALIGN);
 	ret = keep->memory ? copyoff_sys_uring_setup(&keep->ring, keep->depth) : -ENOMEM;
@@ -130,7 +137,7 @@ static bool bypasses_cache(const struct copyoff_end *end)
 
 static int uring_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
 {
-	const struct keep *keep;
+	uint64_t chunk = chunk_size(pair);
 	uint64_t align = larger(pair->in.io_align, pair->out.io_align);
 	int ret;
 
@@ -138,17 +145,17 @@ static int uring_probe(const struct copyoff_pair *pair, struct copyoff_offer *of
 		return copyoff_decline(offer, COPYOFF_REASON_SLOWER, 0,
 				       "cached files are copied faster by other means",
 				       "open the files with O_DIRECT");
-	if (align > CHUNK || (pair->chunk && pair->chunk % align))
+	if (align > chunk || chunk % align)
 		return copyoff_decline(offer, COPYOFF_REASON_ALIGNMENT, 0,
 				       "O_DIRECT alignment does not fit the chunk",
 				       "choose a larger chunk");
-	ret = get_keep(pair, offer);
+	ret = copyoff_sys_uring_allowed();
 	if (ret < 0)
 		return refuse_ring(offer, ret);
-	keep = *offer->keep;
 	offer->limits.align = align;
-	offer->limits.min_total = 2 * keep->chunk; /* less leaves nothing to overlap */
-	offer->limits.max_range = larger(RANGE_MOST, keep->chunk);
+	/* Two pieces are the least that can overlap. */
+	offer->limits.min_total = pair->once ? larger(LEAST_FOR_ONCE, 2 * chunk) : 2 * chunk;
+	offer->limits.max_range = larger(RANGE_MOST, chunk);
 	return 0;
 }
 

@@ -149,6 +149,7 @@ static int64_t copy_without_context(struct request *req)
 	if (!goes_on(req, ret))
 		return ret;
 	copyoff_ctx_init(&ctx);
+	ctx.once = true;
 	copyoff_ctx_read_environment(&ctx);
 	ret = copy_checked(&ctx, req);
 	copyoff_ctx_fini(&ctx);

@@ -45,6 +45,8 @@ struct copyoff_pair {
 	/* From copyoff_opts, checked; 0: the backend chooses. */
 	size_t chunk;
 	unsigned depth;
+	/* There is no context: what is kept is used for this call only. */
+	bool once;
 };
 
 /*

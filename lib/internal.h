@@ -138,6 +138,7 @@ struct copyoff_ctx {
 	int (*progress)(void *progress_data, uint64_t done, uint64_t total);
 	void *progress_data;
 	bool debug; /* COPYOFF_DEBUG */
+	bool once; /* for one call of copyoff_copy() */
 
 	/* What backends keep, see copyoff_offer.keep. */
 	void *keep[COPYOFF_BACKENDS];

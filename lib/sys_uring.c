@@ -5,6 +5,18 @@
 #define _GNU_SOURCE
 #include "sys_uring.h"
 
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The kernel looks at rights first, then at its arguments. */
+int copyoff_sys_uring_allowed(void)
+{
+	long ret = syscall(SYS_io_uring_setup, 0, NULL);
+
+	return ret < 0 && errno != EFAULT && errno != EINVAL ? -errno : 0;
+}
+
 int copyoff_sys_uring_setup(struct io_uring *ring, unsigned entries)
 {
 	return io_uring_queue_init(entries, ring, 0);

@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* 0 if rings can be made, or why not; makes none. */
+int copyoff_sys_uring_allowed(void);
+
 int copyoff_sys_uring_setup(struct io_uring *ring, unsigned entries);
 void copyoff_sys_uring_exit(struct io_uring *ring);
 int copyoff_sys_uring_register(struct io_uring *ring, const struct iovec *v, unsigned n);
