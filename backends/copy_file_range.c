@@ -69,6 +69,7 @@ static bool has_server(int fd)
 		0xff534d42, /* CIFS */
 		0xfe534d42, /* SMB 2 and 3 */
 		0x00c36400, /* Ceph */
+		0x65735546, /* FUSE */
 	};
 	int64_t type = copyoff_sys_fs_type(fd);
 
@@ -80,17 +81,25 @@ static bool has_server(int fd)
 }
 
 /*
- * Before Linux 5.3 the call did not look at overlap, RLIMIT_FSIZE, swap files
- * and immutable files, and had bugs that lost data.  It is known by a sum that
- * wraps: EOVERFLOW since 5.3, EINVAL before; nothing is copied in any case.
- * Once seen, it holds until the next boot.
+ * A question that copies nothing: a sum that wraps is refused with EOVERFLOW,
+ * after all that is wrong with the files has been refused, and before the
+ * limits of the destination are looked at, which may send SIGXFSZ.
+ *
+ * Kernels before 5.3 say EINVAL.  There, the call did not look at overlap,
+ * RLIMIT_FSIZE, swap files and immutable files, and had bugs that lost data.
  */
-static bool kernel_is_fit(int fd_in, int fd_out)
+static int64_t ask(const struct copyoff_pair *pair)
+{
+	return copyoff_sys_copy_file_range(pair->in.fd, -4096, pair->out.fd, 0, 8192);
+}
+
+/* Once seen, it holds until the next boot. */
+static bool kernel_is_fit(const struct copyoff_pair *pair)
 {
 	static _Atomic bool fit;
 
 	if (!fit)
-		fit = copyoff_sys_copy_file_range(fd_in, -4096, fd_out, 0, 8192) == -EOVERFLOW;
+		fit = ask(pair) == -EOVERFLOW;
 	return fit;
 }
 
@@ -101,11 +110,9 @@ static int copy_file_range_probe(const struct copyoff_pair *pair, struct copyoff
 	if (pair->in.kind != COPYOFF_KIND_REGULAR || pair->out.kind != COPYOFF_KIND_REGULAR)
 		return copyoff_decline(offer, COPYOFF_REASON_FILE_TYPE, 0,
 				       "kernels take regular files only", "");
-	ret = copyoff_sys_copy_file_range(pair->in.fd, 0, pair->out.fd, 0, 0);
-	if (ret == 0 && !kernel_is_fit(pair->in.fd, pair->out.fd))
-		ret = -ENOSYS;
-	if (ret < 0)
-		return refuse(offer, (int)ret);
+	ret = ask(pair);
+	if (ret != -EOVERFLOW)
+		return refuse(offer, ret < 0 ? (int)ret : -EINVAL);
 	if ((pair->in.direct || pair->out.direct) && !has_server(pair->in.fd))
 		/* Spliced in synchronous pieces of 64 KiB: two thirds of read and write. */
 		return copyoff_decline(offer, COPYOFF_REASON_SLOWER, 0,
@@ -132,14 +139,14 @@ static bool at_end(int fd, int64_t off)
 static bool was_interrupted(const struct copyoff_pair *pair, const struct copyoff_range *r,
 			    int64_t *done)
 {
-	const uint64_t largest_block = 64 << 10;
+	enum { LARGEST_BLOCK = 64 << 10 };
 	int64_t more;
 
-	if (r->len - (uint64_t)*done < largest_block || has_server(pair->in.fd))
+	if (r->len - (uint64_t)*done < LARGEST_BLOCK || has_server(pair->in.fd))
 		return false;
 	more = copyoff_sys_copy_file_range(pair->in.fd, r->src + *done, pair->out.fd,
-					   r->dst + *done, largest_block);
-	if (more <= 0 || (uint64_t)more > largest_block)
+					   r->dst + *done, LARGEST_BLOCK);
+	if (more <= 0 || more > LARGEST_BLOCK)
 		return false;
 	*done += more;
 	return true;
@@ -152,7 +159,7 @@ static int64_t copy_file_range_copy(const struct copyoff_pair *pair, struct copy
 	int64_t ret;
 
 	(void)n; /* limits.max_ranges is 1 */
-	if (!kernel_is_fit(pair->in.fd, pair->out.fd))
+	if (!kernel_is_fit(pair))
 		return refuse(offer, -ENOSYS);
 	ret = copyoff_sys_copy_file_range(pair->in.fd, r->src, pair->out.fd, r->dst,
 					  (size_t)r->len);

@@ -9,6 +9,7 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum {
 	BUFFERED_PIECE = 256 << 10, /* fits the second-level cache; larger is not faster */
@@ -24,6 +25,12 @@ struct keep {
 	int pipe[2];
 	size_t pipe_size; /* 0: there is no pipe */
 };
+
+/* What a call returned that was given @len bytes; impossible counts are errors. */
+static int64_t believable(int64_t ret, int64_t len)
+{
+	return ret > len ? -EIO : ret;
+}
 
 /* Kept for a pair. */
 struct pair_state {
@@ -108,26 +115,36 @@ static int64_t splice_out(struct keep *keep, const struct copyoff_pair *pair, in
 	return done;
 }
 
+/* Of these files, or in this sandbox. */
+static bool cannot_splice(int64_t err)
+{
+	return err == -EINVAL || err == -ENOSYS || err == -EPERM || err == -EOPNOTSUPP;
+}
+
 /* COPYOFF_DECLINE: not these files, use the buffer. */
 static int64_t copy_spliced(struct keep *keep, const struct copyoff_pair *pair,
 			    const struct copyoff_range *r)
 {
+	int64_t len = (int64_t)r->len;
 	int64_t size, in, out;
 
 	if (keep->pipe_size == 0) {
-		size = copyoff_sys_pipe(keep->pipe, (size_t)r->len);
+		size = copyoff_sys_pipe(keep->pipe, SPLICED_PIECE);
 		if (size <= 0)
 			return COPYOFF_DECLINE;
 		keep->pipe_size = (size_t)size;
 	}
-	in = copyoff_sys_splice_in(pair->in.fd, r->src, keep->pipe[1],
-				   r->len < keep->pipe_size ? (size_t)r->len : keep->pipe_size);
-	if (in == -EINVAL || in == -ENOSYS || in == -EPERM || in == 0)
+	if (len > (int64_t)keep->pipe_size)
+		len = (int64_t)keep->pipe_size;
+	in = copyoff_sys_splice_in(pair->in.fd, r->src, keep->pipe[1], (size_t)len);
+	if (cannot_splice(in) || in == 0)
 		return COPYOFF_DECLINE; /* 0: let read say whether this is the end */
-	if (in < 0)
-		return in;
+	if (in > len)
+		drop_pipe(keep); /* nobody knows what is in it */
+	if (in < 0 || in > len)
+		return believable(in, len);
 	out = splice_out(keep, pair, r->dst, in);
-	return out == -EINVAL || out == -ENOSYS || out == -EPERM ? COPYOFF_DECLINE : out;
+	return cannot_splice(out) ? COPYOFF_DECLINE : out;
 }
 
 /* --- through a buffer --------------------------------------------------- */
@@ -166,16 +183,18 @@ static int64_t copy_buffered(struct keep *keep, const struct copyoff_pair *pair,
 	int64_t align = pair->in.io_align;
 	int64_t lead = r->src % align;
 	int64_t want = lead + (int64_t)r->len;
-	int64_t got;
-	ssize_t ret;
+	int64_t ret, got;
+	char *data;
 	int fd;
 
 	want += (align - want % align) % align;
 	if (get_buffer(keep, (size_t)want) < 0)
 		return -ENOMEM;
-	ret = copyoff_sys_pread(pair->in.fd, keep->buf, (size_t)want, r->src - lead);
+	ret = believable(copyoff_sys_pread(pair->in.fd, keep->buf, (size_t)want, r->src - lead),
+			 want);
 	if (ret < 0)
 		return ret;
+	data = keep->buf;
 	got = ret - lead;
 	if (got <= 0)
 		return 0;
@@ -184,7 +203,12 @@ static int64_t copy_buffered(struct keep *keep, const struct copyoff_pair *pair,
 	fd = descriptor_for_write(pair, state, r->dst, got);
 	if (fd < 0)
 		return fd;
-	ret = copyoff_sys_pwrite(fd, keep->buf + lead, (size_t)got, r->dst);
+	/* O_DIRECT asks for aligned memory, too. */
+	if (lead > 0 && pair->out.direct)
+		memmove(keep->buf, keep->buf + lead, (size_t)got);
+	else
+		data += lead;
+	ret = believable(copyoff_sys_pwrite(fd, data, (size_t)got, r->dst), got);
 	return ret == 0 ? -EIO : ret;
 }
 

@@ -38,15 +38,19 @@ struct request {
 	/* Where it begins, and how much of it is done. */
 	int64_t src;
 	int64_t dst;
+	int position_err; /* why that is not known */
 	uint64_t done;
 };
 
-/* Errors are found again, and reported in their order, by the checks. */
-static int64_t position(int fd, const off_t *off)
+/* Where to begin; an error is reported when it is its turn. */
+static int64_t position(int fd, const off_t *off, int *err)
 {
 	int64_t pos = off ? *off : copyoff_sys_tell(fd);
 
-	return off || pos > 0 ? pos : 0;
+	if (off || pos >= 0)
+		return pos;
+	*err = (int)pos;
+	return 0;
 }
 
 static void move_position(int fd, off_t *off, int64_t pos)
@@ -78,6 +82,9 @@ static int64_t copy_checked(struct copyoff_ctx *ctx, const struct request *req)
 	ret = copyoff_check_pair(ctx, req->fd_in, req->fd_out, req->flags, &in, &out);
 	if (ret < 0)
 		return ret;
+	if (req->position_err < 0)
+		return copyoff_fail(ctx, req->position_err, "fd_in %d or fd_out %d: no file position",
+				    req->fd_in, req->fd_out);
 	if (may_have_moved_end(req, &in, &out))
 		return 0;
 	ret = copyoff_check_range(ctx, &in, rest.src, &out, rest.dst, &rest.len);
@@ -94,7 +101,7 @@ static int64_t try_simple(struct copyoff_ctx *ctx, const struct request *req)
 {
 	const struct copyoff_range range = { req->src, req->dst, req->len };
 
-	if (req->flags != 0 || req->len == 0)
+	if (req->flags != 0 || req->len == 0 || req->position_err < 0)
 		return COPYOFF_DECLINE;
 	if (ctx ? ctx->progress != NULL : copyoff_environment_is_set())
 		return COPYOFF_DECLINE;
@@ -160,8 +167,8 @@ static ssize_t copy(struct copyoff_ctx *ctx, struct request *req)
 {
 	int64_t ret;
 
-	req->src = position(req->fd_in, req->off_in);
-	req->dst = position(req->fd_out, req->off_out);
+	req->src = position(req->fd_in, req->off_in, &req->position_err);
+	req->dst = position(req->fd_out, req->off_out, &req->position_err);
 	ret = ctx ? copy_with_context(ctx, req) : copy_without_context(req);
 	if (ret < 0)
 		return (ssize_t)fail((int)ret);

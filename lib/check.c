@@ -39,6 +39,11 @@ static int look(int fd, struct copyoff_end *end, struct copyoff_open_mode *mode,
 	return 0;
 }
 
+static const char *cannot_look(int err)
+{
+	return err == -EBADF ? "not an open file" : "cannot get type and size";
+}
+
 /* What O_DIRECT asks of offsets and lengths where the kernel does not say. */
 enum { DIRECT_ALIGN_FALLBACK = 4096 };
 
@@ -67,10 +72,13 @@ static bool copyable(const struct copyoff_end *end)
 	return end->kind == COPYOFF_KIND_REGULAR || end->kind == COPYOFF_KIND_BLOCK;
 }
 
-/* cfr(2) with length 0 makes the checks and nothing else; only it knows swap files. */
+/*
+ * Only the kernel knows swap files.  It looks for them before it refuses a sum
+ * that wraps, which this is, and before it may send SIGXFSZ.
+ */
 static bool is_swap_file(int fd_in, int fd_out)
 {
-	return copyoff_sys_copy_file_range(fd_in, 0, fd_out, 0, 0) == -ETXTBSY;
+	return copyoff_sys_copy_file_range(fd_in, -4096, fd_out, 0, 8192) == -ETXTBSY;
 }
 
 int copyoff_check_pair(struct copyoff_ctx *ctx, int fd_in, int fd_out, unsigned flags,
@@ -82,10 +90,10 @@ int copyoff_check_pair(struct copyoff_ctx *ctx, int fd_in, int fd_out, unsigned 
 
 	ret = look(fd_in, in, &mode_in, &st_in);
 	if (ret < 0)
-		return copyoff_fail(ctx, ret, "fd_in %d: not an open file", fd_in);
+		return copyoff_fail(ctx, ret, "fd_in %d: %s", fd_in, cannot_look(ret));
 	ret = look(fd_out, out, &mode_out, &st_out);
 	if (ret < 0)
-		return copyoff_fail(ctx, ret, "fd_out %d: not an open file", fd_out);
+		return copyoff_fail(ctx, ret, "fd_out %d: %s", fd_out, cannot_look(ret));
 	if (flags & ~COPYOFF_FLAGS_ALL)
 		return copyoff_fail(ctx, -EINVAL, "flags: unknown bits 0x%x",
 				    flags & ~COPYOFF_FLAGS_ALL);

@@ -54,14 +54,36 @@ static size_t first_refused(const struct copyoff_run *run, size_t end)
 	return end;
 }
 
+/* What kept a backend from answering, if that is the reason: lack of memory, mostly. */
+static int failed_probe(const struct copyoff_run *run)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		const struct copyoff_offer *offer = &run->route->offers[i];
+
+		if (offer->state == COPYOFF_OFFER_DECLINED &&
+		    offer->reason == COPYOFF_REASON_FAILED)
+			err = -offer->error;
+	}
+	return err;
+}
+
+/*
+ * -EOPNOTSUPP, or what is behind it; 0 if there is nothing to copy, and so none
+ * is needed.
+ */
 static int no_backend(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t len)
 {
 	char why[COPYOFF_MESSAGE_SIZE / 2] = "all are filtered or not built";
 	size_t i = first_refused(run, COPYOFF_BACKENDS);
+	int err = failed_probe(run);
 
+	if (!run->route->pair.in.size_known && copyoff_at_end(&run->route->pair.in, src))
+		return 0;
 	if (i < COPYOFF_BACKENDS)
 		explain(run, i, why, sizeof(why));
-	return copyoff_fail(run->ctx, -EOPNOTSUPP,
+	return copyoff_fail(run->ctx, err ? err : -EOPNOTSUPP,
 			    "no backend left for %llu bytes from %llu to %llu; %s",
 			    (unsigned long long)len, (unsigned long long)src,
 			    (unsigned long long)dst, why);

@@ -12,7 +12,7 @@
  *   explain.c   a plan as text
  *   extents.c   where a sparse file has data
  *   holes.c     what becomes of holes
- *   verify.c    read back and compare
+ *   verify.c    read back and compare, find the end of a file by reading
  *   filter.c    lists of backend names
  *   range.c     checked arithmetic on offsets, overlap (pure)
  *   registry.c  the table of backends
@@ -273,6 +273,9 @@ int copyoff_holes_settle(struct copyoff_holes *h, const struct copyoff_pair *pai
  */
 uint64_t copyoff_verify(const struct copyoff_pair *pair, const struct copyoff_range *v, size_t n,
 			uint64_t len, int *err);
+
+/* Is there nothing to read at @off?  False if that cannot be found out. */
+bool copyoff_at_end(const struct copyoff_end *end, uint64_t off);
 
 /* --- shortcut.c, engine.c ---------------------------------------------- */
 

@@ -15,6 +15,8 @@ uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_
 	const struct copyoff_pair *pair = &run->route->pair;
 	uint64_t len = copyoff_rest_of_range(run);
 
+	/* No file goes further, and no call takes more. */
+	len = src < INT64_MAX ? copyoff_range_min(len, INT64_MAX - src) : 0;
 	if (pair->in.size_known)
 		len = src < pair->in.size ? copyoff_range_min(len, pair->in.size - src) : 0;
 	if (dst < run->size_limit)

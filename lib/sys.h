@@ -72,7 +72,7 @@ ssize_t copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off);
 int64_t copyoff_sys_copy_file_range(int fd_in, int64_t off_in, int fd_out, int64_t off_out,
 				    size_t len);
 
-/* FICLONERANGE, and the block size it is aligned to (FIGETBSZ). */
+/* FICLONERANGE, and the block size it is aligned to (FIGETBSZ, or statfs). */
 int copyoff_sys_clone_range(int fd_in, int64_t off_in, int fd_out, int64_t off_out,
 			    uint64_t len);
 int64_t copyoff_sys_clone_align(int fd);

@@ -11,7 +11,6 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -60,9 +59,18 @@ static int result(int ret)
 	return ret < 0 ? -errno : ret;
 }
 
+/* btrfs has returned other negative numbers from lseek(2), without an errno. */
 static int64_t result64(int64_t ret)
 {
-	return ret < 0 ? -errno : ret;
+	if (ret >= 0)
+		return ret;
+	return ret == -1 ? -errno : -EIO;
+}
+
+/* The ioctl() of musl takes an int, which not all requests fit. */
+static int control(int fd, unsigned long request, void *arg)
+{
+	return (int)syscall(SYS_ioctl, fd, request, arg);
 }
 
 static enum copyoff_kind kind_of(mode_t mode)
@@ -139,7 +147,7 @@ int copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_block)
 {
 	int block = 0;
 
-	if (ioctl(fd, BLKGETSIZE64, bytes) < 0 || ioctl(fd, BLKSSZGET, &block) < 0)
+	if (control(fd, BLKGETSIZE64, bytes) < 0 || control(fd, BLKSSZGET, &block) < 0)
 		return -errno;
 	if (block < 512)
 		return -EINVAL;
@@ -220,16 +228,20 @@ int copyoff_sys_clone_range(int fd_in, int64_t off_in, int fd_out, int64_t off_o
 		.dest_offset = (uint64_t)off_out,
 	};
 
-	return result(ioctl(fd_out, FICLONERANGE, &arg));
+	return result(control(fd_out, FICLONERANGE, &arg));
 }
 
 int64_t copyoff_sys_clone_align(int fd)
 {
+	struct statfs fs;
 	int size = 0;
 
-	if (ioctl(fd, FIGETBSZ, &size) < 0)
+	if (control(fd, FIGETBSZ, &size) == 0 && size > 0)
+		return size;
+	/* overlayfs does not know FIGETBSZ. */
+	if (fstatfs(fd, &fs) < 0)
 		return -errno;
-	return size > 0 ? size : -EINVAL;
+	return fs.f_bsize > 0 ? (int64_t)fs.f_bsize : -EINVAL;
 }
 
 int64_t copyoff_sys_pipe(int fds[2], size_t capacity)

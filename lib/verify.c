@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * verify.c - COPYOFF_VERIFY: read back both sides and compare
+ * verify.c - COPYOFF_VERIFY: read back both sides and compare; and find out by
+ * reading where a file ends that does not know its size
  */
 #include "internal.h"
 
@@ -30,10 +31,10 @@ static int64_t read_piece(const struct copyoff_end *end, char *buf, uint64_t off
 	while (got < want) {
 		ssize_t ret = copyoff_sys_pread(end->fd, buf + got, (size_t)(want - got),
 						(int64_t)(start + got));
-		if (ret == -EINTR)
-			continue;
 		if (ret < 0)
 			return ret;
+		if ((uint64_t)ret > want - got)
+			return -EIO;
 		if (ret == 0)
 			break;
 		got += (uint64_t)ret;
@@ -42,6 +43,16 @@ static int64_t read_piece(const struct copyoff_end *end, char *buf, uint64_t off
 	}
 	*data = buf + lead;
 	return got > lead ? (int64_t)copyoff_range_min(got - lead, len) : 0;
+}
+
+bool copyoff_at_end(const struct copyoff_end *end, uint64_t off)
+{
+	char *buf = copyoff_sys_alloc(PIECE + 2 * MARGIN, ALIGN);
+	const char *data;
+	bool at_end = buf && read_piece(end, buf, off, 1, &data) == 0;
+
+	copyoff_sys_free(buf);
+	return at_end;
 }
 
 /* Leading bytes of the piece that are equal. */
