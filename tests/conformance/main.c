@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * conformance [BACKEND] - the semantics of docs/semantics.md, tested through the
+ * public interface, in $COPYOFF_TEST_DIR or the current directory
+ *
+ * With a BACKEND, copies are made by it, and by readwrite where it declines.
+ * Exits with 77 if it cannot be used in this directory.
+ */
+#define _GNU_SOURCE
+#include "conformance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SKIPPED = 77 };
+
+struct subject subject;
+
+void skip_case(const char *what, const char *why)
+{
+	printf("SKIP: %s: %s\n", what, why);
+	fflush(stdout);
+}
+
+static int temporary_file(int flags)
+{
+	char path[4096];
+	char self[64];
+	int fd, with_flags;
+
+	snprintf(path, sizeof(path), "%s/conformance.XXXXXX", subject.dir);
+	fd = mkstemp(path);
+	if (fd < 0) {
+		fprintf(stderr, "cannot make %s: %s\n", path, strerror(errno));
+		exit(EXIT_FAILURE);
+	}
+	unlink(path);
+	if (ftruncate(fd, 1 << 20) < 0) {
+		perror("ftruncate");
+		exit(EXIT_FAILURE);
+	}
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	with_flags = open(self, O_RDWR | O_CLOEXEC | flags);
+	close(fd);
+	return with_flags;
+}
+
+/* Why the backend does not take files opened with @flags; NULL if it does. */
+static const char *refusal(copyoff_ctx *ctx, int flags, char *buf, size_t size)
+{
+	int in = temporary_file(flags);
+	int out = temporary_file(flags);
+	copyoff_plan *plan = in >= 0 && out >= 0 ? copyoff_plan_new(ctx, in, out, 0) : NULL;
+	bool usable = false;
+
+	snprintf(buf, size, "%s", plan ? "it has no verdict" : strerror(errno));
+	for (size_t i = 0; plan && i < copyoff_plan_count(plan); i++) {
+		const struct copyoff_verdict *v = copyoff_plan_verdict(plan, i);
+
+		if (strcmp(v->backend, subject.backend) == 0) {
+			snprintf(buf, size, "%s", v->text);
+			usable = v->usable;
+		}
+	}
+	copyoff_plan_free(plan);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return usable ? NULL : buf;
+}
+
+/* Find descriptors that the backend takes. */
+static void choose_subject(const char *backend)
+{
+	struct copyoff_opts opts = { .size = sizeof(opts), .backends = subject.filter };
+	struct copyoff_stats stats = { .size = sizeof(stats) };
+	char buffered[200], direct[200];
+	copyoff_ctx *ctx;
+
+	subject.backend = backend;
+	snprintf(subject.filter, sizeof(subject.filter), "%s,readwrite", backend);
+	setenv("COPYOFF_BACKENDS", subject.filter, 1); /* for copyoff_copy() */
+	ctx = copyoff_ctx_new(&opts);
+	if (!ctx || copyoff_ctx_stats(ctx, backend, &stats) < 0) {
+		fprintf(stderr, "this build has no backend \"%s\"\n", backend);
+		exit(EXIT_FAILURE);
+	}
+	if (refusal(ctx, 0, buffered, sizeof(buffered))) {
+		subject.direct = true;
+		if (refusal(ctx, O_DIRECT, direct, sizeof(direct))) {
+			printf("SKIP: %s cannot be used in %s: %s; with O_DIRECT: %s\n", backend,
+			       subject.dir, buffered, direct);
+			exit(SKIPPED);
+		}
+	}
+	copyoff_ctx_free(ctx);
+}
+
+int main(int argc, char **argv)
+{
+	Suite *suite = suite_create("conformance");
+	SRunner *runner;
+	int failed;
+
+	subject.dir = getenv("COPYOFF_TEST_DIR");
+	if (!subject.dir)
+		subject.dir = ".";
+	unsetenv("COPYOFF_BACKENDS");
+	unsetenv("COPYOFF_DEBUG");
+	if (argc > 1)
+		choose_subject(argv[1]);
+	printf("Backend %s, directory %s, %s\n", subject.backend ? subject.backend : "(all)",
+	       subject.dir, subject.direct ? "O_DIRECT" : "buffered");
+	suite_add_tcase(suite, cases_data());
+	suite_add_tcase(suite, cases_holes());
+	suite_add_tcase(suite, cases_errors());
+	suite_add_tcase(suite, cases_limits());
+	suite_add_tcase(suite, cases_policy());
+	suite_add_tcase(suite, cases_ranges());
+	suite_add_tcase(suite, cases_random());
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,224 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+#
+# fuse.sh FAULTFS STEP CASE - a file system and a device that fail where they are
+# told to
+set -euo pipefail
+
+faultfs=$1
+step=$2
+case=$3
+mib=1048576
+size=$((6 * mib))
+EIO=5 EAGAIN=11 EXDEV=18 EINVAL=22 ENOSPC=28 ENOSYS=38 EOPNOTSUPP=95 EPERM=1
+
+skip() {
+	echo "SKIP: $*"
+	exit 77
+}
+
+fail() {
+	echo "FAILED: $*"
+	[[ ! -s $dir/err ]] || sed 's/^/message: /' "$dir/err"
+	exit 1
+}
+
+[[ -r /dev/fuse && -w /dev/fuse ]] || skip "/dev/fuse cannot be used"
+command -v fusermount3 >/dev/null || skip "fusermount3 was not found"
+unset COPYOFF_BACKENDS COPYOFF_DEBUG
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/copyoff-fuse.XXXXXX")
+loop=
+
+detach() {
+	[[ -z $loop ]] || losetup -d "$loop"
+	loop=
+}
+
+release() {
+	detach
+	! mountpoint -q "$dir/mnt" || fusermount3 -u "$dir/mnt" || fusermount3 -uz "$dir/mnt"
+}
+
+cleanup() {
+	local status=$?
+	trap - EXIT
+	release || status=1
+	rm -rf "$dir"
+	exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+mkdir "$dir/back" "$dir/mnt"
+src=$dir/mnt/src
+dst=$dir/mnt/dst
+
+# A new mount, new files, and no rules: the kernel remembers some refusals for as
+# long as a file system is mounted.
+start() {
+	release
+	head -c "$size" /dev/urandom >"$dir/back/src"
+	head -c "$size" /dev/urandom >"$dir/back/dst"
+	"$faultfs" "$dir/back" "$dir/mnt" -s -o default_permissions 2>"$dir/err" ||
+		skip "a file system in user space cannot be mounted: $(<"$dir/err")"
+}
+
+rule() {
+	echo "$*" >"$dir/mnt/.rules"
+}
+
+no_rules() {
+	: >"$dir/mnt/.rules"
+}
+
+# expect COUNT ERRNO BACKEND STEP-ARGUMENTS...: one call does exactly that; "-" is
+# whatever it is.
+expect() {
+	local want=("$1" "$2" "$3") got i
+	shift 3
+	"$step" "$@" >"$dir/out" 2>"$dir/err" || fail "$* ended with status $?: $(<"$dir/out")"
+	read -r -a got <"$dir/out"
+	for i in 0 1 2; do
+		[[ ${want[i]} == - || ${want[i]} == "${got[i]}" ]] ||
+			fail "$case: ${got[*]} instead of ${want[*]} ($*)"
+	done
+	echo "$case: ${got[*]}"
+}
+
+# The rest, from the count of the last call on, is copied once there are no faults.
+rest() {
+	local from
+	read -r from _ <"$dir/out"
+	((from >= 0)) || from=0
+	no_rules
+	"$step" "$1" "$2" "$from" >"$dir/out" 2>"$dir/err" || fail "the rest: $(<"$dir/out")"
+	cmp "${3:-$dir/back/src}" "${4:-$dir/back/dst}" || fail "the whole copy is wrong"
+}
+
+need_loop() {
+	[[ $(id -u) -eq 0 ]] || skip "needs root"
+	losetup -f >/dev/null 2>&1 || skip "there are no loop devices"
+	start
+	loop=$(losetup -f --show --direct-io=off "$dir/mnt/$1" 2>"$dir/err") ||
+		skip "no loop device: $(<"$dir/err")"
+}
+
+case $case in
+read-eio)
+	for backend in copy_file_range readwrite; do
+		start
+		# The kernel copies, and so it is the kernel that reads.
+		rule "copy_file_range $EXDEV 0 $size -1
+read $EIO $((2 * mib)) 4096 -1"
+		expect $((2 * mib)) $EIO - "$src" "$dst" 0 "$backend"
+		expect -1 $EIO none "$src" "$dst" $((2 * mib)) "$backend"
+		rest "$src" "$dst"
+	done
+	;;
+write-enospc)
+	for backend in copy_file_range readwrite; do
+		start
+		rule "copy_file_range $EXDEV 0 $size -1
+write $ENOSPC $((3 * mib)) $((3 * mib)) -1"
+		expect $((3 * mib)) $ENOSPC - "$src" "$dst" 0 "$backend"
+		expect -1 $ENOSPC none "$src" "$dst" $((3 * mib)) "$backend"
+	done
+	;;
+server-short)
+	# A server with limits of its own: the copy goes on, and is complete.
+	start
+	rule "copy_file_range 0 0 $size -1 300000"
+	expect $size 0 copy_file_range "$src" "$dst" 0
+	rest "$src" "$dst"
+	;;
+server-zero)
+	# 0 before the end of the file is no end: another backend goes on.
+	start
+	rule "copy_file_range 0 $((4 * mib)) $((2 * mib)) -1 0
+copy_file_range 0 0 $((4 * mib)) -1 $((4 * mib))"
+	expect $size 0 readwrite "$src" "$dst" 0
+	rest "$src" "$dst"
+	;;
+server-refuses)
+	# The kernel or the next backend copies.
+	for errno in $ENOSYS $EXDEV $EOPNOTSUPP $EPERM $EINVAL; do
+		start
+		rule "copy_file_range $errno 0 $size -1"
+		expect $size 0 - "$src" "$dst" 0
+		rest "$src" "$dst"
+	done
+	;;
+server-final)
+	# Errors of data and space are not passed over.
+	for errno in $EIO $ENOSPC; do
+		start
+		rule "copy_file_range $errno 0 $size -1"
+		expect -1 "$errno" none "$src" "$dst" 0
+		rest "$src" "$dst"
+	done
+	;;
+server-lies)
+	# More than was asked for is not believed, by the kernel or by the library.
+	start
+	rule "copy_file_range 0 0 $size -1 +$size"
+	"$step" "$src" "$dst" 0 >"$dir/out" 2>"$dir/err" || fail "$(<"$dir/out")"
+	read -r count _ <"$dir/out"
+	((count <= size)) || fail "a count of $count was believed"
+	echo "$case: $(<"$dir/out")"
+	rest "$src" "$dst"
+	;;
+fsync-eio)
+	start
+	rule "fsync $EIO 0 1 1"
+	expect -1 $EIO - "$src" "$dst" 0 sync
+	rest "$src" "$dst"
+	;;
+slow)
+	start
+	rule "read 0 0 $size -1 $size 5"
+	expect $size 0 - "$src" "$dst" 0 readwrite
+	rest "$src" "$dst"
+	;;
+device-read)
+	# A bad block at 2 MiB of a device that is copied to a file.
+	for flag in verify direct; do
+		need_loop src
+		rm -f "$dir/copy"
+		rule "read $EIO $((2 * mib)) 4096 -1"
+		truncate -s "$size" "$dir/copy"
+		"$step" "$loop" "$dir/copy" 0 "$flag" >"$dir/out" 2>"$dir/err" ||
+			fail "$flag: $(<"$dir/out")"
+		read -r count error backend <"$dir/out"
+		# Devices are read ahead, and in larger pieces than files.
+		((count > 0 && count <= 2 * mib)) || fail "$flag: count $count"
+		[[ $error -eq $EIO ]] || fail "$flag: error $error"
+		echo "$case $flag: $count $error $backend"
+		expect -1 $EIO none "$loop" "$dir/copy" $((2 * mib)) "$flag"
+		no_rules
+		expect $((size - count)) 0 - "$loop" "$dir/copy" "$count" "$flag"
+		cmp "$dir/back/src" "$dir/copy" || fail "the whole copy is wrong"
+	done
+	;;
+device-write)
+	# A device that takes no more from 4 MiB on.
+	need_loop dst
+	cp "$dir/back/src" "$dir/copy"
+	rule "write $ENOSPC $((4 * mib)) $((2 * mib)) -1"
+	expect -1 - none "$dir/copy" "$loop" $((4 * mib)) direct
+	read -r _ error _ <"$dir/out"
+	[[ $error -eq $ENOSPC || $error -eq $EIO ]] || fail "error $error"
+	# Through the cache, it is found when the bytes are to be on the device.
+	expect -1 - none "$dir/copy" "$loop" 0 sync
+	read -r _ error _ <"$dir/out"
+	[[ $error -eq $ENOSPC || $error -eq $EIO ]] || fail "error $error"
+	no_rules
+	blockdev --flushbufs "$loop" || true # what is left of the failure
+	expect $size 0 - "$dir/copy" "$loop" 0 sync
+	cmp "$dir/copy" "$dir/back/dst" || fail "the whole copy is wrong"
+	;;
+*)
+	fail "there is no case $case"
+	;;
+esac

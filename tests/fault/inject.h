@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * inject.h - makes calls of the seam (lib/sys.h, lib/sys_uring.h) fail
+ *
+ * Every function of the seam is wrapped by the linker (ld --wrap).  A fault says
+ * which call is to fail, and how; the wrappers also count what is allocated
+ * and open, and watch what is done behind an error.
+ */
+#ifndef FAULT_INJECT_H
+#define FAULT_INJECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What can go wrong in a function of the seam. */
+enum {
+	CAN_ERR = 1, /* it returns -errno */
+	CAN_COUNT = 2, /* it returns a count of bytes or requests */
+	CAN_NOMEM = 4, /* it returns NULL */
+};
+
+#define FAULT_OPS(X)                                                                               \
+	X(open_mode, CAN_ERR)                                                                      \
+	X(stat, CAN_ERR)                                                                           \
+	X(block_size, CAN_ERR)                                                                     \
+	X(tell, CAN_ERR)                                                                           \
+	X(set_position, CAN_ERR)                                                                   \
+	X(fs_type, CAN_ERR)                                                                        \
+	X(file_size_limit, 0)                                                                      \
+	X(reopen, CAN_ERR)                                                                         \
+	X(close, CAN_ERR)                                                                          \
+	X(pread, CAN_ERR | CAN_COUNT)                                                              \
+	X(pwrite, CAN_ERR | CAN_COUNT)                                                             \
+	X(copy_file_range, CAN_ERR | CAN_COUNT)                                                    \
+	X(clone_range, CAN_ERR)                                                                    \
+	X(clone_align, CAN_ERR)                                                                    \
+	X(pipe, CAN_ERR)                                                                           \
+	X(splice_in, CAN_ERR | CAN_COUNT)                                                          \
+	X(splice_out, CAN_ERR | CAN_COUNT)                                                         \
+	X(seek_data, CAN_ERR)                                                                      \
+	X(seek_hole, CAN_ERR)                                                                      \
+	X(punch_hole, CAN_ERR)                                                                     \
+	X(zero_range, CAN_ERR)                                                                     \
+	X(fdatasync, CAN_ERR)                                                                      \
+	X(alloc, CAN_NOMEM)                                                                        \
+	X(free, 0)                                                                                 \
+	X(now, 0)                                                                                  \
+	X(getenv, 0)                                                                               \
+	X(debug, 0)                                                                                \
+	X(uring_allowed, CAN_ERR)                                                                  \
+	X(uring_setup, CAN_ERR)                                                                    \
+	X(uring_exit, 0)                                                                           \
+	X(uring_register, CAN_ERR)                                                                 \
+	X(uring_submit, CAN_ERR | CAN_COUNT)                                                       \
+	X(uring_wait, CAN_ERR)                                                                     \
+	X(uring_next, CAN_ERR | CAN_COUNT)
+
+enum fault_op {
+#define X(name, can) FAULT_##name,
+	FAULT_OPS(X)
+#undef X
+		FAULT_N_OPS
+};
+
+#define FAULT_BIT(op) ((uint64_t)1 << (op))
+#define FAULT_ALL_OPS (FAULT_BIT(FAULT_N_OPS) - 1)
+
+enum fault_kind {
+	FAULT_NONE,
+	FAULT_ERRNO, /* nothing is done, -errno */
+	FAULT_HALF, /* half of what was asked for is done */
+	FAULT_ONE, /* one byte is done */
+	FAULT_ZERO, /* nothing is done, and no error */
+	FAULT_MORE, /* all is done, and more is reported than was asked for */
+};
+
+struct fault {
+	enum fault_kind kind;
+	int err; /* positive */
+	unsigned long at; /* the call to fail, of those that can; from 1 */
+	bool persistent; /* and all calls behind it */
+	uint64_t ops; /* those that can fail */
+};
+
+/* What happened since the last inject_begin(). */
+struct inject_state {
+	struct fault fault;
+	unsigned long calls; /* of functions that the fault may hit */
+	unsigned long all_calls; /* of all functions */
+	uint64_t hit; /* functions that were failed */
+	uint64_t called; /* functions that were called */
+	enum fault_op first; /* failed first */
+	bool runaway; /* made so many calls that it will not end */
+	bool dirty; /* written to, and not synced since */
+	uint64_t final; /* functions that reported a final error */
+	bool moved_on; /* another way to copy was tried behind a final error */
+};
+extern struct inject_state inject;
+
+/* Since the start of the program. */
+struct inject_live {
+	long memory;
+	long descriptors;
+	long rings;
+};
+extern struct inject_live inject_live;
+
+/* FICLONERANGE is made to work, by copying. */
+extern bool inject_clones;
+
+void inject_begin(const struct fault *fault);
+void inject_end(void);
+const char *inject_op_name(enum fault_op op);
+
+/* For inject_uring.c. */
+enum fault_kind inject_strike(enum fault_op op);
+void inject_moving(enum fault_op op);
+/*
+ * @ret, or @most if that is less.  O_DIRECT is short in the middle of a file by
+ * whole blocks only.
+ */
+int64_t inject_shortened(int64_t ret, int64_t most, bool direct);
+
+#endif
