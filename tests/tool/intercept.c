@@ -77,10 +77,12 @@ ssize_t pwrite(int fd, const void *buffer, size_t length, off_t offset)
 	return do_pwrite(fd, buffer, length, offset);
 }
 
+#ifdef __GLIBC__ /* elsewhere it is a macro */
 ssize_t pwrite64(int fd, const void *buffer, size_t length, off64_t offset)
 {
 	return do_pwrite(fd, buffer, length, offset);
 }
+#endif
 
 int fsync(int fd)
 {

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+#
+# run.sh TARGET BUILD - build the tree for TARGET in BUILD, and run its tests
+#
+# Check and liburing of other machines and C libraries are looked for in
+# COPYOFF_TEST_FOREIGN, a directory that scripts/foreign-libraries filled.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+target=$1
+build=$2
+foreign=${COPYOFF_TEST_FOREIGN:-/nonexistent}
+unset COPYOFF_BACKENDS COPYOFF_DEBUG
+
+fail() {
+	echo "FAIL: $*" >&2
+	exit 1
+}
+
+skip() {
+	echo "SKIP: $*"
+	exit 77
+}
+
+need() {
+	local tool
+
+	for tool; do
+		command -v "$tool" >/dev/null || skip "$tool was not found"
+	done
+}
+
+# build_tree OPTION...: everything, with warnings as errors
+build_tree() {
+	rm -rf "$build"
+	mkdir -p "$build"
+	cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DCOPYOFF_WERROR=ON "$@" \
+		>"$build/log" 2>&1 || fail "$(cat "$build/log")"
+	grep '^-- Backend' "$build/log"
+	cmake --build "$build" >"$build/log" 2>&1 || fail "$(cat "$build/log")"
+}
+
+# The tests that are one program of the target, each backend once.  Whatever
+# else is skipped, the backend that works everywhere must have been tested.
+# run_tests [REGEX-OF-TESTS-TO-LEAVE-OUT]
+run_tests() {
+	ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 600 \
+		-R '^(unit|conformance)\.|^fault\.seam$' -E "^conformance\.all\$${1:+|$1}" |
+		tee "$build/log"
+	grep -Eq ' conformance\.readwrite \.+ +Passed ' "$build/log" ||
+		fail "conformance.readwrite did not run"
+}
+
+# for_foreign TOOLCHAIN LIBRARIES LIBRARY-DIRECTORY [LEFT-OUT]
+for_foreign() {
+	local toolchain=$1 libraries=$foreign/$2 libdir=$3
+
+	if [ -d "$libraries" ]; then
+		export PKG_CONFIG_LIBDIR=$libraries/$libdir/pkgconfig
+		export PKG_CONFIG_SYSROOT_DIR=$libraries
+	fi
+	build_tree --toolchain "$root/cmake/toolchains/$toolchain.cmake"
+	[ -d "$libraries" ] || skip "it compiles; there is no Check for $target to test it with"
+	run_tests "${4-}"
+}
+
+# --- targets ------------------------------------------------------------------
+
+target_m32() {
+	need gcc
+	printf '#include <stdio.h>\nint main(void) { return 0; }\n' |
+		gcc -m32 -x c -o /dev/null - 2>/dev/null || skip "gcc cannot compile with -m32"
+	for_foreign i386 i386 usr/lib/i386-linux-gnu
+}
+
+target_musl() {
+	need musl-gcc
+	# Its .pc files know where they are.
+	export PKG_CONFIG_SYSROOT_DIR=
+	for_foreign musl musl usr/lib
+}
+
+# An emulator is slow: one backend is enough to see the order of bytes, and the
+# random tests run everywhere else.
+emulated='^unit\.random$|^conformance\.(reflink|copy_file_range|uring)$'
+
+target_s390x() {
+	need s390x-linux-gnu-gcc qemu-s390x-static
+	for_foreign s390x s390x usr/lib/s390x-linux-gnu "$emulated"
+}
+
+target_armhf() {
+	need arm-linux-gnueabihf-gcc qemu-arm-static
+	for_foreign armhf armhf usr/lib/arm-linux-gnueabihf "$emulated"
+}
+
+# musl declares what is asked for and not more, and comes without the headers of
+# the kernel: what compiles there is POSIX.
+compile_strictly() {
+	command -v musl-gcc >/dev/null || return 1
+	build_tree --toolchain "$root/cmake/toolchains/musl.cmake" -DCOPYOFF_KERNEL_HEADERS=OFF \
+		-DCOPYOFF_PORTABLE=ON -DCOPYOFF_TOOLS=OFF -DCOPYOFF_TESTS=OFF \
+		-DCMAKE_C_FLAGS=-D_POSIX_C_SOURCE=200809L
+}
+
+target_posix() {
+	compile_strictly || strict=no
+	build_tree -DCOPYOFF_PORTABLE=ON
+	run_tests
+	[ -z "${strict-}" ] || skip "the tests pass; musl-gcc was not found for a strict compilation"
+}
+
+target_clang() {
+	need clang
+	CC=clang build_tree
+	run_tests
+}
+
+backends() {
+	sed -n 's/^copyoff_backend(\([a-z_]*\).*/\1/p' "$root/backends/CMakeLists.txt"
+}
+
+# Without libraries; and each backend can be left out alone.
+target_minimal() {
+	local backend
+
+	for backend in $(backends); do
+		build_tree "-DCOPYOFF_BACKEND_${backend^^}=OFF" -DCOPYOFF_TESTS=OFF
+		"$build/tools/copyoff" backends >"$build/list"
+		[ "$(grep -c ' not built ' "$build/list")" = 1 ] ||
+			fail "not exactly one backend is left out: $(cat "$build/list")"
+		grep -q "^$backend  *not built " "$build/list" || fail "$backend is not left out"
+	done
+	build_tree -DCOPYOFF_BACKEND_URING=OFF
+	run_tests
+}
+
+"target_$target"
