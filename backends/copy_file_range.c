@@ -28,12 +28,14 @@ static int refuse(struct copyoff_offer *offer, int err)
 		{ EXDEV, COPYOFF_REASON_CROSS_DEVICE,
 		  "the kernel does not copy between these file systems",
 		  "keep source and destination on one file system" },
-		{ ENOSYS, COPYOFF_REASON_UNSUPPORTED, "the kernel or sandbox does not know the call",
+		{ ENOSYS, COPYOFF_REASON_UNSUPPORTED,
+		  "the kernel or sandbox does not know the call",
 		  "use Linux 5.3 or later; allow the call in the sandbox" },
 		/* OpenZFS before 2.2.3 on Linux 6.8; RHEL 7 on NFS. */
-		{ EOPNOTSUPP, COPYOFF_REASON_UNSUPPORTED, "the file system does not support the call",
+		{ EOPNOTSUPP, COPYOFF_REASON_UNSUPPORTED,
+		  "the file system does not support the call", "" },
+		{ ENOTTY, COPYOFF_REASON_UNSUPPORTED, "the file system does not support the call",
 		  "" },
-		{ ENOTTY, COPYOFF_REASON_UNSUPPORTED, "the file system does not support the call", "" },
 		/* Seccomp of old container runtimes; SMB servers; SELinux. */
 		{ EPERM, COPYOFF_REASON_PERMISSION, "the call is forbidden here",
 		  "allow it in the seccomp filter or security policy" },
@@ -41,13 +43,15 @@ static int refuse(struct copyoff_offer *offer, int err)
 		{ EACCES, COPYOFF_REASON_PERMISSION, "the call is forbidden here",
 		  "allow it in the seccomp filter or security policy" },
 		/* Stacked file systems, O_DIRECT alignment, and bad arguments. */
-		{ EINVAL, COPYOFF_REASON_ALIGNMENT, "the file system does not take this range", "" },
+		{ EINVAL, COPYOFF_REASON_ALIGNMENT, "the file system does not take this range",
+		  "" },
 		/* SMB servers. */
 		{ ENOENT, COPYOFF_REASON_UNSUPPORTED, "the server does not support the call", "" },
 		/* Bad arguments: the checks of the core say which. */
 		{ EBADF, COPYOFF_REASON_FILE_TYPE, "not a pair of open files", "" },
 		{ EISDIR, COPYOFF_REASON_FILE_TYPE, "not a pair of regular files", "" },
-		{ EOVERFLOW, COPYOFF_REASON_ALIGNMENT, "the kernel does not take these offsets", "" },
+		{ EOVERFLOW, COPYOFF_REASON_ALIGNMENT, "the kernel does not take these offsets",
+		  "" },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

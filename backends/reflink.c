@@ -52,8 +52,8 @@ static int refuse(struct copyoff_offer *offer, int err)
 		 * of two btrfs files without copy-on-write, an end of file
 		 * that moved, RLIMIT_FSIZE within the range.
 		 */
-		{ EINVAL, COPYOFF_REASON_ALIGNMENT,
-		  "the file system does not clone this range", "" },
+		{ EINVAL, COPYOFF_REASON_ALIGNMENT, "the file system does not clone this range",
+		  "" },
 		/* The caller's descriptor was closed or changed meanwhile. */
 		{ EBADF, COPYOFF_REASON_FILE_TYPE, "not a pair of open files", "" },
 		{ EISDIR, COPYOFF_REASON_FILE_TYPE, "not a pair of regular files", "" },

@@ -118,9 +118,9 @@ static int refuse_ring(struct copyoff_offer *offer, int err)
 				       "the kernel or sandbox does not know io_uring",
 				       "use Linux 5.6 or later; allow io_uring in the sandbox");
 	if (err == -EPERM || err == -EACCES)
-		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, err,
-				       "io_uring is forbidden here",
-				       "see sysctl kernel.io_uring_disabled and the seccomp filter");
+		return copyoff_decline(
+			offer, COPYOFF_REASON_PERMISSION, err, "io_uring is forbidden here",
+			"see sysctl kernel.io_uring_disabled and the seccomp filter");
 	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
 			       "no memory or descriptors for a ring", "");
 }
@@ -186,8 +186,8 @@ static void queue(struct job *job, size_t i)
 		slot->state = IDLE;
 		return;
 	}
-	io_uring_prep_rw(reading ? (keep->registered ? IORING_OP_READ_FIXED : IORING_OP_READ) :
-				   (keep->registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE),
+	io_uring_prep_rw(reading ? (keep->registered ? IORING_OP_READ_FIXED : IORING_OP_READ)
+				 : (keep->registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE),
 			 sqe, fd, buffer(keep, i) + from, len, base + slot->off + from);
 	sqe->buf_index = (uint16_t)(keep->registered ? i : 0);
 	sqe->user_data = i;
@@ -287,7 +287,8 @@ static int64_t result(struct job *job, struct copyoff_offer *offer)
 		return (int64_t)done;
 	if (job->err == 0 || job->err == -EINVAL)
 		return copyoff_decline(offer, COPYOFF_REASON_ALIGNMENT, job->err,
-				       "less than a block is left, or O_DIRECT does not take it", "");
+				       "less than a block is left, or O_DIRECT does not take it",
+				       "");
 	if (job->err == -EAGAIN)
 		return refuse_ring(offer, job->err);
 	if (job->err == -EOPNOTSUPP || job->err == -ENOSYS)

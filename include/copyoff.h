@@ -70,9 +70,8 @@ typedef char copyoff_needs_64_bit_off_t[sizeof(off_t) == 8 ? 1 : -1];
 #define COPYOFF_VERSION_PATCH 0
 
 /* One number to compare with: major * 1000000 + minor * 1000 + patch. */
-#define COPYOFF_VERSION_NUMBER                                                   \
-	(COPYOFF_VERSION_MAJOR * 1000000 + COPYOFF_VERSION_MINOR * 1000 +        \
-	 COPYOFF_VERSION_PATCH)
+#define COPYOFF_VERSION_NUMBER                                                                     \
+	(COPYOFF_VERSION_MAJOR * 1000000 + COPYOFF_VERSION_MINOR * 1000 + COPYOFF_VERSION_PATCH)
 
 /*
  * copyoff_version() - version of the library that runs
@@ -116,11 +115,11 @@ COPYOFF_API unsigned copyoff_version(void);
  * destination cannot make holes.
  */
 #define COPYOFF_REQUIRE_OFFLOAD 0x0001u
-#define COPYOFF_NO_SHARE	0x0002u
-#define COPYOFF_REQUIRE_SHARE	0x0004u
-#define COPYOFF_SYNC		0x0010u
-#define COPYOFF_SPARSE		0x0020u
-#define COPYOFF_VERIFY		0x0040u
+#define COPYOFF_NO_SHARE        0x0002u
+#define COPYOFF_REQUIRE_SHARE   0x0004u
+#define COPYOFF_SYNC            0x0010u
+#define COPYOFF_SPARSE          0x0020u
+#define COPYOFF_VERIFY          0x0040u
 
 /*
  * copyoff_copy() - copy a range of bytes from one file to another
@@ -164,8 +163,8 @@ COPYOFF_API unsigned copyoff_version(void);
  *   EINTR       a signal came before anything was copied
  *   EOPNOTSUPP  the flags or the backend filter leave no backend that can
  */
-COPYOFF_API ssize_t copyoff_copy(int fd_in, off_t *off_in, int fd_out, off_t *off_out,
-				 size_t len, unsigned flags);
+COPYOFF_API ssize_t copyoff_copy(int fd_in, off_t *off_in, int fd_out, off_t *off_out, size_t len,
+				 unsigned flags);
 
 /* ------------------------------------------------------------------------
  * 4. CONTEXTS
@@ -332,27 +331,27 @@ COPYOFF_API const struct copyoff_result *copyoff_ctx_last(const copyoff_ctx *ctx
  * COPYOFF_TRAIT_HOST       bytes move, or may move, through host memory
  * COPYOFF_TRAIT_PRIV       needs privileges on most systems
  */
-#define COPYOFF_TRAIT_SHARES	0x0001u
-#define COPYOFF_TRAIT_RAW	0x0002u
-#define COPYOFF_TRAIT_HOST	0x0004u
-#define COPYOFF_TRAIT_PRIV	0x0008u
+#define COPYOFF_TRAIT_SHARES    0x0001u
+#define COPYOFF_TRAIT_RAW       0x0002u
+#define COPYOFF_TRAIT_HOST      0x0004u
+#define COPYOFF_TRAIT_PRIV      0x0008u
 #define COPYOFF_TRAIT_MAY_SHARE 0x0010u
 
 /* Why a backend is not usable.  Values never change; new ones may be added. */
 enum copyoff_reason {
-	COPYOFF_REASON_NONE = 0,	 /* it is usable */
-	COPYOFF_REASON_NOT_BUILT = 1,	 /* left out when the library was built */
-	COPYOFF_REASON_FILTERED = 2,	 /* by copyoff_opts.backends or COPYOFF_BACKENDS */
-	COPYOFF_REASON_POLICY = 3,	 /* by the flags of the call */
-	COPYOFF_REASON_FILE_TYPE = 4,	 /* not for this kind of file or descriptor */
-	COPYOFF_REASON_UNSUPPORTED = 5,	 /* by kernel, file system or device */
+	COPYOFF_REASON_NONE = 0, /* it is usable */
+	COPYOFF_REASON_NOT_BUILT = 1, /* left out when the library was built */
+	COPYOFF_REASON_FILTERED = 2, /* by copyoff_opts.backends or COPYOFF_BACKENDS */
+	COPYOFF_REASON_POLICY = 3, /* by the flags of the call */
+	COPYOFF_REASON_FILE_TYPE = 4, /* not for this kind of file or descriptor */
+	COPYOFF_REASON_UNSUPPORTED = 5, /* by kernel, file system or device */
 	COPYOFF_REASON_CROSS_DEVICE = 6, /* not between these two */
-	COPYOFF_REASON_PERMISSION = 7,	 /* refused by rights, seccomp or a sandbox */
-	COPYOFF_REASON_ALIGNMENT = 8,	 /* offsets or length do not fit its blocks */
-	COPYOFF_REASON_RESOURCE = 9,	 /* memory, locked memory, descriptors */
-	COPYOFF_REASON_SLOWER = 10,	 /* works, but another backend is faster here */
-	COPYOFF_REASON_MISBEHAVED = 11,	 /* reported something that cannot be true */
-	COPYOFF_REASON_FAILED = 12	 /* could not be asked; see the errno */
+	COPYOFF_REASON_PERMISSION = 7, /* refused by rights, seccomp or a sandbox */
+	COPYOFF_REASON_ALIGNMENT = 8, /* offsets or length do not fit its blocks */
+	COPYOFF_REASON_RESOURCE = 9, /* memory, locked memory, descriptors */
+	COPYOFF_REASON_SLOWER = 10, /* works, but another backend is faster here */
+	COPYOFF_REASON_MISBEHAVED = 11, /* reported something that cannot be true */
+	COPYOFF_REASON_FAILED = 12 /* could not be asked; see the errno */
 };
 
 /*
@@ -360,23 +359,23 @@ enum copyoff_reason {
  * This struct will never change.
  */
 struct copyoff_limits {
-	uint64_t align;	     /* source, destination and length are multiples of it */
-	uint64_t min_total;  /* less is not worth the cost of starting */
-	uint64_t max_range;  /* bytes in one range of one operation */
+	uint64_t align; /* source, destination and length are multiples of it */
+	uint64_t min_total; /* less is not worth the cost of starting */
+	uint64_t max_range; /* bytes in one range of one operation */
 	uint64_t max_ranges; /* ranges in one operation */
-	uint64_t max_total;  /* bytes in one operation */
+	uint64_t max_total; /* bytes in one operation */
 };
 
 /* A backend's answer for one pair of descriptors.  May grow at the end. */
 struct copyoff_verdict {
 	const char *backend;
-	int usable;		      /* 1: by what could be found out without copying */
-	enum copyoff_reason reason;   /* COPYOFF_REASON_NONE if usable */
-	int error;		      /* positive errno behind the reason, or 0 */
-	const char *text;	      /* one sentence: what it will do, or why not */
-	const char *remedy;	      /* what would make it usable, or "" */
+	int usable; /* 1: by what could be found out without copying */
+	enum copyoff_reason reason; /* COPYOFF_REASON_NONE if usable */
+	int error; /* positive errno behind the reason, or 0 */
+	const char *text; /* one sentence: what it will do, or why not */
+	const char *remedy; /* what would make it usable, or "" */
 	struct copyoff_limits limits; /* all 0 if not usable */
-	unsigned traits;	      /* COPYOFF_TRAIT_*, for this pair */
+	unsigned traits; /* COPYOFF_TRAIT_*, for this pair */
 };
 
 typedef struct copyoff_plan copyoff_plan;
@@ -391,8 +390,7 @@ typedef struct copyoff_plan copyoff_plan;
  * Returns NULL and errno: EINVAL if @ctx is NULL, the errors of
  * copyoff_copy() about descriptors and flags, ENOMEM.
  */
-COPYOFF_API copyoff_plan *copyoff_plan_new(copyoff_ctx *ctx, int fd_in, int fd_out,
-					   unsigned flags);
+COPYOFF_API copyoff_plan *copyoff_plan_new(copyoff_ctx *ctx, int fd_in, int fd_out, unsigned flags);
 
 /* copyoff_plan_free() - release a plan.  NULL is ignored. */
 COPYOFF_API void copyoff_plan_free(copyoff_plan *plan);
@@ -409,8 +407,7 @@ COPYOFF_API size_t copyoff_plan_count(const copyoff_plan *plan);
  *
  * Lives as long as the plan.  NULL, with EINVAL, if there is none at @i.
  */
-COPYOFF_API const struct copyoff_verdict *copyoff_plan_verdict(const copyoff_plan *plan,
-							       size_t i);
+COPYOFF_API const struct copyoff_verdict *copyoff_plan_verdict(const copyoff_plan *plan, size_t i);
 
 /*
  * copyoff_plan_explain() - a table for people: what will be used, and why not
@@ -428,8 +425,8 @@ COPYOFF_API size_t copyoff_plan_explain(const copyoff_plan *plan, char *buf, siz
 struct copyoff_backend_info {
 	const char *name;
 	const char *summary; /* one line */
-	unsigned traits;     /* COPYOFF_TRAIT_*, before any pair is looked at */
-	int built;	     /* 0: left out when the library was built */
+	unsigned traits; /* COPYOFF_TRAIT_*, before any pair is looked at */
+	int built; /* 0: left out when the library was built */
 };
 
 /*
@@ -448,13 +445,13 @@ COPYOFF_API const struct copyoff_backend_info *copyoff_backend_info(size_t i);
 
 /* Sums over the life of a context.  The caller sets size. */
 struct copyoff_stats {
-	size_t size;	       /* sizeof(struct copyoff_stats) */
-	uint64_t calls;	       /* attempts to copy, one for each operation tried */
-	uint64_t bytes;	       /* copied */
-	uint64_t declines;     /* attempts refused; the next backend went on */
-	uint64_t errors;       /* attempts that ended the copy with an error */
+	size_t size; /* sizeof(struct copyoff_stats) */
+	uint64_t calls; /* attempts to copy, one for each operation tried */
+	uint64_t bytes; /* copied */
+	uint64_t declines; /* attempts refused; the next backend went on */
+	uint64_t errors; /* attempts that ended the copy with an error */
 	uint64_t short_copies; /* attempts that copied less than they were given */
-	uint64_t nanoseconds;  /* spent in attempts */
+	uint64_t nanoseconds; /* spent in attempts */
 };
 
 /*

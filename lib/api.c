@@ -83,8 +83,9 @@ static int64_t copy_checked(struct copyoff_ctx *ctx, const struct request *req)
 	if (ret < 0)
 		return ret;
 	if (req->position_err < 0)
-		return copyoff_fail(ctx, req->position_err, "fd_in %d or fd_out %d: no file position",
-				    req->fd_in, req->fd_out);
+		return copyoff_fail(ctx, req->position_err,
+				    "fd_in %d or fd_out %d: no file position", req->fd_in,
+				    req->fd_out);
 	if (may_have_moved_end(req, &in, &out))
 		return 0;
 	ret = copyoff_check_range(ctx, &in, rest.src, &out, rest.dst, &rest.len);
@@ -226,7 +227,8 @@ static int check_ranges(struct copyoff_ctx *ctx, const struct copyoff_end *in,
 			char message[COPYOFF_MESSAGE_SIZE];
 
 			strcpy(message, ctx->message);
-			return copyoff_fail(ctx, ret, "range %zu of %zu: %.200s", i + 1, n, message);
+			return copyoff_fail(ctx, ret, "range %zu of %zu: %.200s", i + 1, n,
+					    message);
 		}
 		if (!copyoff_range_end(sum, v[i].len, &sum) || sum > INT64_MAX)
 			return copyoff_fail(ctx, -EOVERFLOW,
@@ -242,8 +244,9 @@ static int check_ranges(struct copyoff_ctx *ctx, const struct copyoff_end *in,
 					 copyoff_same_file(in, out), scratch);
 	copyoff_sys_free(scratch);
 	if (overlap)
-		return copyoff_fail(ctx, -EINVAL,
-				    "a range overlaps the destination of another, or its own source");
+		return copyoff_fail(
+			ctx, -EINVAL,
+			"a range overlaps the destination of another, or its own source");
 	return 0;
 }
 
@@ -259,7 +262,8 @@ static int64_t copyv(struct copyoff_ctx *ctx, int fd_in, int fd_out, const struc
 	if (n > 0 && !v)
 		return copyoff_fail(ctx, -EINVAL, "v is NULL, n is %zu", n);
 	if (n > COPYOFF_RANGES_MAX)
-		return copyoff_fail(ctx, -EINVAL, "%zu ranges: more than %d", n, COPYOFF_RANGES_MAX);
+		return copyoff_fail(ctx, -EINVAL, "%zu ranges: more than %d", n,
+				    COPYOFF_RANGES_MAX);
 	ret = check_ranges(ctx, &in, &out, v, n);
 	if (ret < 0)
 		return ret;
@@ -333,8 +337,8 @@ copyoff_plan *copyoff_plan_new(copyoff_ctx *ctx, int fd_in, int fd_out, unsigned
 	}
 	copyoff_ctx_begin(ctx);
 	plan = copyoff_sys_alloc(sizeof(*plan), sizeof(void *));
-	ret = plan ? copyoff_plan_make(ctx, fd_in, fd_out, flags, plan) :
-		     copyoff_fail(ctx, -ENOMEM, "no memory for a plan");
+	ret = plan ? copyoff_plan_make(ctx, fd_in, fd_out, flags, plan)
+		   : copyoff_fail(ctx, -ENOMEM, "no memory for a plan");
 	finish(ctx, ret);
 	if (ret < 0) {
 		copyoff_sys_free(plan);

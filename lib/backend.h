@@ -115,7 +115,10 @@ int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int
 		    const char *text, const char *remedy);
 
 /* Name (as in the file's), one line for people, traits for any pair. */
-#define COPYOFF_BACKEND_INFO(name, summary, traits) { name, summary, traits, 1 }
+#define COPYOFF_BACKEND_INFO(name, summary, traits)                                                \
+	{                                                                                          \
+		name, summary, traits, 1                                                           \
+	}
 
 struct copyoff_backend {
 	struct copyoff_backend_info info; /* COPYOFF_BACKEND_INFO() */

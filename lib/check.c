@@ -178,7 +178,8 @@ int copyoff_check_range(struct copyoff_ctx *ctx, const struct copyoff_end *in, i
 
 	/* As the kernel computes it: a negative offset wraps if len reaches 0. */
 	if (!copyoff_range_end((uint64_t)off_in, *len, &end))
-		return copyoff_fail(ctx, -EOVERFLOW, "source offset %lld plus length %llu overflows",
+		return copyoff_fail(ctx, -EOVERFLOW,
+				    "source offset %lld plus length %llu overflows",
 				    (long long)off_in, (unsigned long long)*len);
 	if (!copyoff_range_end((uint64_t)off_out, *len, &end))
 		return copyoff_fail(ctx, -EOVERFLOW,
@@ -198,9 +199,9 @@ int copyoff_check_range(struct copyoff_ctx *ctx, const struct copyoff_end *in, i
 	*len = copyoff_range_min(*len, (uint64_t)(INT64_MAX - off_out));
 	*len = copyoff_range_min(*len, (uint64_t)(INT64_MAX - off_in));
 	if (overlaps(in, off_in, out, off_out, *len))
-		return copyoff_fail(ctx, -EINVAL,
-				    "source %lld and destination %lld overlap within %llu bytes of one file",
-				    (long long)off_in, (long long)off_out,
-				    (unsigned long long)*len);
+		return copyoff_fail(
+			ctx, -EINVAL,
+			"source %lld and destination %lld overlap within %llu bytes of one file",
+			(long long)off_in, (long long)off_out, (unsigned long long)*len);
 	return 0;
 }

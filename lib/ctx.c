@@ -54,16 +54,17 @@ static int check_sizes(struct copyoff_ctx *ctx, const struct copyoff_opts *opts)
 {
 	size_t depth = opts->depth ? opts->depth : DEPTH_DEFAULT;
 
-	if (opts->chunk && (opts->chunk < CHUNK_MIN || opts->chunk > CHUNK_MAX ||
-			    opts->chunk % CHUNK_MIN))
+	if (opts->chunk &&
+	    (opts->chunk < CHUNK_MIN || opts->chunk > CHUNK_MAX || opts->chunk % CHUNK_MIN))
 		return copyoff_fail(ctx, -EINVAL,
-				    "opts.chunk %zu: not a multiple of %d from %d to %d", opts->chunk,
-				    CHUNK_MIN, CHUNK_MIN, CHUNK_MAX);
+				    "opts.chunk %zu: not a multiple of %d from %d to %d",
+				    opts->chunk, CHUNK_MIN, CHUNK_MIN, CHUNK_MAX);
 	if (opts->depth > DEPTH_MAX)
 		return copyoff_fail(ctx, -EINVAL, "opts.depth %u: more than %d", opts->depth,
 				    DEPTH_MAX);
 	if (opts->chunk > MEMORY_MAX / depth)
-		return copyoff_fail(ctx, -EINVAL, "opts.chunk %zu times opts.depth %zu: more than %d",
+		return copyoff_fail(ctx, -EINVAL,
+				    "opts.chunk %zu times opts.depth %zu: more than %d",
 				    opts->chunk, depth, MEMORY_MAX);
 	return 0;
 }
@@ -82,7 +83,8 @@ int copyoff_ctx_set_opts(struct copyoff_ctx *ctx, const struct copyoff_opts *giv
 	ctx->log_data = opts.log_data;
 	if (!tail_is_zero(given, sizeof(opts), given->size))
 		return copyoff_fail(ctx, -E2BIG,
-				    "opts.size %zu: fields behind byte %zu are set, but not known to this version",
+				    "opts.size %zu: fields behind byte %zu are set, but not known "
+				    "to this version",
 				    given->size, sizeof(opts));
 	ret = check_sizes(ctx, &opts);
 	if (ret < 0)

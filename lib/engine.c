@@ -36,8 +36,8 @@ static void explain(const struct copyoff_run *run, size_t i, char *buf, size_t s
 		verdict.text = "cannot copy from a file that does not know its size";
 	else if (verdict.usable)
 		verdict.text = "offsets or length do not fit its blocks";
-	snprintf(buf, size, "%s: %s%s%s", verdict.backend, verdict.text,
-		 verdict.error ? ", " : "", verdict.error ? copyoff_errno_name(verdict.error) : "");
+	snprintf(buf, size, "%s: %s%s%s", verdict.backend, verdict.text, verdict.error ? ", " : "",
+		 verdict.error ? copyoff_errno_name(verdict.error) : "");
 }
 
 /* The first backend whose refusal says something: built, and not filtered. */
@@ -138,8 +138,8 @@ static int verify_failed(struct copyoff_run *run, const struct copyoff_operation
 
 	return copyoff_fail(run->ctx, err, "%s: %s at source offset %llu, destination offset %llu",
 			    op->offer->backend->info.name,
-			    err == -EIO ? "the copy differs from its source, or cannot be read back" :
-					  "the copy cannot be verified",
+			    err == -EIO ? "the copy differs from its source, or cannot be read back"
+					: "the copy cannot be verified",
 			    (unsigned long long)r->src + run->at.pos,
 			    (unsigned long long)r->dst + run->at.pos);
 }
@@ -230,7 +230,8 @@ static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64
 	run->at.offloaded += made;
 	advance(run, made);
 	if (err < 0)
-		return copyoff_fail(run->ctx, err, "verification of a hole failed at source offset %llu",
+		return copyoff_fail(run->ctx, err,
+				    "verification of a hole failed at source offset %llu",
 				    (unsigned long long)src + made);
 	return 1;
 }
@@ -248,9 +249,10 @@ static int step(struct copyoff_run *run)
 	if (len == 0)
 		return 0;
 	if (dst >= run->size_limit && run->before + run->at.done > 0)
-		return copyoff_fail(run->ctx, -EFBIG,
-				    "destination offset %llu is beyond the largest file size allowed",
-				    (unsigned long long)dst);
+		return copyoff_fail(
+			run->ctx, -EFBIG,
+			"destination offset %llu is beyond the largest file size allowed",
+			(unsigned long long)dst);
 	if (!copyoff_split_choose(run, src, dst, &len, &op))
 		return no_backend(run, src, dst, len);
 	if (run->holes.on && !op.offer->keeps_holes) {
@@ -353,9 +355,9 @@ static uint64_t bytes_to_do(const struct copyoff_run *run)
 		uint64_t len = run->v[i].len;
 
 		if (run->route->pair.in.size_known)
-			len = src < run->route->pair.in.size ?
-				      copyoff_range_min(len, run->route->pair.in.size - src) :
-				      0;
+			len = src < run->route->pair.in.size
+				      ? copyoff_range_min(len, run->route->pair.in.size - src)
+				      : 0;
 		total += len;
 	}
 	return total;
@@ -382,8 +384,7 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	if (out->kind == COPYOFF_KIND_REGULAR)
 		run.size_limit = copyoff_range_min(INT64_MAX, copyoff_sys_file_size_limit());
 	run.at = (struct copyoff_cursor){ .last = COPYOFF_BACKENDS };
-	copyoff_holes_begin(&run.holes, &run.route->pair, flags & COPYOFF_SPARSE,
-			    run.size_limit);
+	copyoff_holes_begin(&run.holes, &run.route->pair, flags & COPYOFF_SPARSE, run.size_limit);
 
 	err = walk(&run);
 	err = settle(&run, err);

@@ -12,8 +12,8 @@
  * this build contains.
  */
 static const char *const known_names[] = {
-	"reflink", "copy_file_range", "loop",  "blkcopy",   "nvme",
-	"xcopy",   "odx",	      "uring", "readwrite",
+	"reflink", "copy_file_range", "loop",      "blkcopy", "nvme", "xcopy",
+	"odx",     "uring",           "readwrite",
 };
 
 static bool known(const char *name, size_t len)

@@ -104,8 +104,7 @@ int copyoff_holes_settle(struct copyoff_holes *h, const struct copyoff_pair *pai
 	}
 	ret = copyoff_sys_pwrite(fd, &zero, 1, (int64_t)(h->pending.end - 1));
 	if (ret == 1) {
-		(void)copyoff_sys_punch_hole(fd, (int64_t)start,
-					     (int64_t)(h->pending.end - start));
+		(void)copyoff_sys_punch_hole(fd, (int64_t)start, (int64_t)(h->pending.end - start));
 		h->dst_size = h->pending.end;
 	}
 	if (fd != pair->out.fd)

@@ -31,7 +31,7 @@
 
 /* The row numbers of the generated table, in order of preference. */
 enum {
-#define COPYOFF_BACKEND(name)		  COPYOFF_INDEX_##name,
+#define COPYOFF_BACKEND(name)             COPYOFF_INDEX_##name,
 #define COPYOFF_BACKEND_ABSENT(name, why) COPYOFF_INDEX_##name,
 #include "backends.list.h"
 #undef COPYOFF_BACKEND
@@ -189,9 +189,9 @@ const char *copyoff_errno_name(int err);
 
 /* --- check.c ----------------------------------------------------------- */
 
-#define COPYOFF_FLAGS_ALL                                                              \
-	(COPYOFF_REQUIRE_OFFLOAD | COPYOFF_NO_SHARE | COPYOFF_REQUIRE_SHARE |          \
-	 COPYOFF_SYNC | COPYOFF_SPARSE | COPYOFF_VERIFY)
+#define COPYOFF_FLAGS_ALL                                                                          \
+	(COPYOFF_REQUIRE_OFFLOAD | COPYOFF_NO_SHARE | COPYOFF_REQUIRE_SHARE | COPYOFF_SYNC |       \
+	 COPYOFF_SPARSE | COPYOFF_VERIFY)
 
 /*
  * Descriptors and flags, in the order of the kernel (generic_copy_file_checks

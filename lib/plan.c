@@ -66,8 +66,8 @@ void copyoff_route_refresh(struct copyoff_route *route, const struct copyoff_end
 
 		offer->used = false;
 		if (offer->state == COPYOFF_OFFER_DECLINED && passing(offer))
-			offer->state = offer->probed_ok ? COPYOFF_OFFER_OPEN :
-							  COPYOFF_OFFER_UNKNOWN;
+			offer->state =
+				offer->probed_ok ? COPYOFF_OFFER_OPEN : COPYOFF_OFFER_UNKNOWN;
 	}
 }
 

@@ -6,14 +6,14 @@
 
 #include <string.h>
 
-#define COPYOFF_BACKEND(name)		  extern const struct copyoff_backend copyoff_backend_##name;
+#define COPYOFF_BACKEND(name)             extern const struct copyoff_backend copyoff_backend_##name;
 #define COPYOFF_BACKEND_ABSENT(name, why) /* nothing to declare */
 #include "backends.list.h"
 #undef COPYOFF_BACKEND
 #undef COPYOFF_BACKEND_ABSENT
 
 static const struct copyoff_backend *const backends[] = {
-#define COPYOFF_BACKEND(name)		  &copyoff_backend_##name,
+#define COPYOFF_BACKEND(name)             &copyoff_backend_##name,
 #define COPYOFF_BACKEND_ABSENT(name, why) NULL,
 #include "backends.list.h"
 #undef COPYOFF_BACKEND
@@ -22,7 +22,7 @@ static const struct copyoff_backend *const backends[] = {
 
 /* What to say of those that were left out. */
 static const struct copyoff_backend_info absent[] = {
-#define COPYOFF_BACKEND(name)		  { NULL, NULL, 0, 0 },
+#define COPYOFF_BACKEND(name)             { NULL, NULL, 0, 0 },
 #define COPYOFF_BACKEND_ABSENT(name, why) { #name, "left out of this build: " why, 0, 0 },
 #include "backends.list.h"
 #undef COPYOFF_BACKEND

@@ -28,8 +28,8 @@ uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_
  * How many of @len bytes can the offer take right now?  If 0, *@wait is after
  * how many bytes it could take some, or 0 if never.
  */
-static uint64_t takes(const struct copyoff_run *run, const struct copyoff_offer *offer, uint64_t src,
-		      uint64_t dst, uint64_t len, uint64_t *wait)
+static uint64_t takes(const struct copyoff_run *run, const struct copyoff_offer *offer,
+		      uint64_t src, uint64_t dst, uint64_t len, uint64_t *wait)
 {
 	const struct copyoff_limits *limits = &offer->limits;
 	uint64_t align = limits->align > 1 ? limits->align : 1;
@@ -81,7 +81,8 @@ bool copyoff_split_choose(struct copyoff_run *run, uint64_t src, uint64_t dst, u
 static void extend(struct copyoff_run *run, struct copyoff_operation *op)
 {
 	const struct copyoff_limits *limits = &op->offer->limits;
-	size_t max = limits->max_ranges < COPYOFF_BATCH ? (size_t)limits->max_ranges : COPYOFF_BATCH;
+	size_t max =
+		limits->max_ranges < COPYOFF_BATCH ? (size_t)limits->max_ranges : COPYOFF_BATCH;
 
 	if (op->len < copyoff_rest_of_range(run) || run->holes.on)
 		return;
@@ -97,8 +98,8 @@ static void extend(struct copyoff_run *run, struct copyoff_operation *op)
 		if (src + len > run->route->pair.in.size || dst + len > run->size_limit ||
 		    (limits->max_total && len > limits->max_total - op->len))
 			return;
-		if (!copyoff_split_choose(run, src, dst, &len, &other) || other.index != op->index ||
-		    other.len < next->len)
+		if (!copyoff_split_choose(run, src, dst, &len, &other) ||
+		    other.index != op->index || other.len < next->len)
 			return;
 		run->batch[op->n++] = *next;
 		op->len += other.len;

@@ -73,8 +73,7 @@ int64_t copyoff_sys_copy_file_range(int fd_in, int64_t off_in, int fd_out, int64
 				    size_t len);
 
 /* FICLONERANGE, and the block size it is aligned to (FIGETBSZ, or statfs). */
-int copyoff_sys_clone_range(int fd_in, int64_t off_in, int fd_out, int64_t off_out,
-			    uint64_t len);
+int copyoff_sys_clone_range(int fd_in, int64_t off_in, int fd_out, int64_t off_out, uint64_t len);
 int64_t copyoff_sys_clone_align(int fd);
 
 /* A pipe for splice(); returns its capacity, which may be below @capacity. */

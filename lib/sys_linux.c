@@ -49,9 +49,9 @@ struct kernel_statx {
 _Static_assert(sizeof(struct kernel_statx) == 256, "the kernel writes 256 bytes");
 
 #define KERNEL_STATX_BASIC_STATS    0x07ffu
-#define KERNEL_STATX_DIOALIGN	    0x2000u /* since 6.1 */
+#define KERNEL_STATX_DIOALIGN       0x2000u /* since 6.1 */
 #define KERNEL_STATX_ATTR_IMMUTABLE 0x0010u
-#define KERNEL_AT_EMPTY_PATH	    0x1000
+#define KERNEL_AT_EMPTY_PATH        0x1000
 
 /* 0 or -errno from a call that returns 0 or -1. */
 static int result(int ret)
@@ -188,7 +188,8 @@ int copyoff_sys_reopen(int fd, enum copyoff_access access)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return result(open(path, (access == COPYOFF_ACCESS_READ ? O_RDONLY : O_WRONLY) | O_CLOEXEC));
+	return result(
+		open(path, (access == COPYOFF_ACCESS_READ ? O_RDONLY : O_WRONLY) | O_CLOEXEC));
 }
 
 int copyoff_sys_close(int fd)

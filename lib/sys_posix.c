@@ -3,7 +3,7 @@
  * sys_posix.c - the seam to the system, with nothing but POSIX.1-2008
  */
 #define _POSIX_C_SOURCE 200809L
-#define _XOPEN_SOURCE 700
+#define _XOPEN_SOURCE   700
 #include "sys.h"
 
 #include <errno.h>

@@ -35,7 +35,8 @@ void copyoff_trace(struct copyoff_ctx *ctx, const char *fmt, ...)
 void copyoff_trace_decline(struct copyoff_ctx *ctx, const struct copyoff_offer *offer)
 {
 	copyoff_trace(ctx, "%s declines: %s%s%s", offer->backend->info.name, offer->text,
-		      offer->error ? ", " : "", offer->error ? copyoff_errno_name(offer->error) : "");
+		      offer->error ? ", " : "",
+		      offer->error ? copyoff_errno_name(offer->error) : "");
 }
 
 /* strerror() is not safe with threads, and messages should not change by locale. */
@@ -46,12 +47,12 @@ const char *copyoff_errno_name(int err)
 		const char *name;
 	} names[] = {
 #define NAME(e) { e, #e }
-		NAME(E2BIG),	 NAME(EACCES),	 NAME(EAGAIN),	  NAME(EBADF),	 NAME(EBUSY),
-		NAME(ECANCELED), NAME(EDQUOT),	 NAME(EFAULT),	  NAME(EFBIG),	 NAME(EINTR),
-		NAME(EINVAL),	 NAME(EIO),	 NAME(EISDIR),	  NAME(EMFILE),	 NAME(ENFILE),
-		NAME(ENODATA),	 NAME(ENODEV),	 NAME(ENOENT),	  NAME(ENOMEM),	 NAME(ENOSPC),
-		NAME(ENOSYS),	 NAME(ENOTTY),	 NAME(ENXIO),	  NAME(EPERM),	 NAME(EROFS),
-		NAME(ESPIPE),	 NAME(ESTALE),	 NAME(ETIMEDOUT), NAME(ETXTBSY), NAME(EXDEV),
+		NAME(E2BIG),      NAME(EACCES),    NAME(EAGAIN),    NAME(EBADF),   NAME(EBUSY),
+		NAME(ECANCELED),  NAME(EDQUOT),    NAME(EFAULT),    NAME(EFBIG),   NAME(EINTR),
+		NAME(EINVAL),     NAME(EIO),       NAME(EISDIR),    NAME(EMFILE),  NAME(ENFILE),
+		NAME(ENODATA),    NAME(ENODEV),    NAME(ENOENT),    NAME(ENOMEM),  NAME(ENOSPC),
+		NAME(ENOSYS),     NAME(ENOTTY),    NAME(ENXIO),     NAME(EPERM),   NAME(EROFS),
+		NAME(ESPIPE),     NAME(ESTALE),    NAME(ETIMEDOUT), NAME(ETXTBSY), NAME(EXDEV),
 		NAME(EOPNOTSUPP), NAME(EOVERFLOW),
 #undef NAME
 	};

@@ -276,7 +276,7 @@ static void check_both(const struct world *w, int other, uint64_t done)
 		quit(1, "byte %zu is neither old nor copied, or was counted and is nowhere", wrong);
 }
 
-static void close_once(struct world *w, int other, bool input, bool replace)
+static void close_once(struct world *w, int other, bool input, bool replace, unsigned flags)
 {
 	const int victim = fcntl(input ? w->src_fd : w->dst_fd, F_DUPFD_CLOEXEC, 0);
 	struct closer closer = {
@@ -296,7 +296,7 @@ static void close_once(struct world *w, int other, bool input, bool replace)
 		off_t dst = (off_t)done + 4096;
 
 		ret = copyoff_copy(input ? victim : w->fd_in, &src, input ? w->fd_out : victim,
-				   &dst, w->total - done, done % 2 ? COPYOFF_NO_SHARE : 0);
+				   &dst, w->total - done, flags);
 		if (ret < 0 && errno != EBADF)
 			quit(1, "closed in the middle: %s", strerror(errno));
 		done += ret > 0 ? (uint64_t)ret : 0;
@@ -319,7 +319,7 @@ static void test_closed(void)
 	make(&w, &layout, 4096);
 	other = unnamed_file(NULL);
 	for (unsigned i = 0; i < 24; i++)
-		close_once(&w, other, i & 1, i & 2);
+		close_once(&w, other, i & 1, i & 2, i & 4 ? COPYOFF_NO_SHARE : 0);
 	close(other);
 	world_free(&w);
 }

@@ -818,6 +818,30 @@ static void refuse_one_function(const struct scenario *s)
 	}
 }
 
+/*
+ * copy_file_range(2) that copies nothing before the end of the file, or reports
+ * more than it was asked for: neither is believed, and another backend copies.
+ */
+static void distrust_counts(const struct scenario *s)
+{
+	static const enum fault_kind kinds[] = { FAULT_ZERO, FAULT_MORE };
+	struct trial t;
+
+	if (!set_up(&t, s))
+		return;
+	t.must_complete = true;
+	for (size_t i = 0; i < 2; i++) {
+		t.fault = (struct fault){
+			.kind = kinds[i],
+			.at = 1,
+			.persistent = true,
+			.ops = FAULT_BIT(FAULT_copy_file_range),
+		};
+		run(&t);
+	}
+	tear_down(&t);
+}
+
 /* Errors of data and space where bytes are moved end a copy, whatever else there is. */
 static void fail_data(const struct scenario *s)
 {
@@ -860,6 +884,7 @@ static void run_scenario(const struct scenario *s)
 		fail_each_call(&t, counts[i], 0);
 	tear_down(&t);
 	refuse_one_function(s);
+	distrust_counts(s);
 	fail_data(s);
 	printf("%s: %lu runs\n", s->name, runs - runs_before);
 }
