@@ -24,9 +24,6 @@ enum {
 	SLOW_NS = 100 * 1000 * 1000,
 };
 
-/* FICLONERANGE from here, with length 0, is refused before anything happens. */
-#define BEYOND_ANY_FILE ((int64_t)1 << 61)
-
 static int refuse(struct copyoff_offer *offer, int err)
 {
 	static const struct {
@@ -67,6 +64,34 @@ static int refuse(struct copyoff_offer *offer, int err)
 	return err; /* EIO, ENOSPC, EDQUOT, ENOMEM, EFBIG, ETXTBSY, EROFS, ...: final */
 }
 
+/* SMB extends the destination before it asks the server; statfs(2) f_type. */
+static bool is_smb(int fd)
+{
+	int64_t type = copyoff_sys_fs_type(fd);
+
+	return type == 0xff534d42 || type == 0xfe534d42;
+}
+
+/*
+ * Ask without changing anything.  Never by st_dev: it differs between btrfs
+ * subvolumes, which share, and is equal for files of which one cannot.
+ *
+ * A negative offset is refused with EINVAL by the VFS, after it has looked for
+ * the operation and for two file systems.  Then an odd place beyond the end of
+ * the source: the file system refuses that with EINVAL, whatever size the
+ * source has or gets meanwhile, unless it cannot share at all (XFS made with
+ * reflink=0).  Length 0 would mean up to the end, and must not be asked for.
+ */
+static int ask(const struct copyoff_pair *pair)
+{
+	const int64_t odd_and_far = ((int64_t)1 << 61) + 1;
+	int ret = copyoff_sys_clone_range(pair->in.fd, 0, pair->out.fd, -1, 1);
+
+	if (ret != -EINVAL || is_smb(pair->out.fd))
+		return ret;
+	return copyoff_sys_clone_range(pair->in.fd, odd_and_far, pair->out.fd, 1, 1);
+}
+
 static int reflink_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
 {
 	int64_t block;
@@ -75,15 +100,9 @@ static int reflink_probe(const struct copyoff_pair *pair, struct copyoff_offer *
 	if (pair->in.kind != COPYOFF_KIND_REGULAR || pair->out.kind != COPYOFF_KIND_REGULAR)
 		return copyoff_decline(offer, COPYOFF_REASON_FILE_TYPE, 0,
 				       "only regular files share extents", "");
-	/*
-	 * Never judged by st_dev: it differs between btrfs subvolumes, which
-	 * share, and is equal for files of which one cannot.  Never with the
-	 * end of the source as offset: it may have moved, and length 0 means
-	 * up to the end.
-	 */
-	ret = copyoff_sys_clone_range(pair->in.fd, BEYOND_ANY_FILE, pair->out.fd, 0, 0);
-	if (ret < 0 && ret != -EINVAL)
-		return refuse(offer, ret);
+	ret = ask(pair);
+	if (ret != -EINVAL)
+		return refuse(offer, ret < 0 ? ret : -EINVAL);
 	block = copyoff_sys_clone_align(pair->in.fd);
 	if (block < 0)
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, (int)block,

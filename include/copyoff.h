@@ -138,7 +138,10 @@ COPYOFF_API unsigned copyoff_version(void);
  * have content (procfs).  It goes on until @len, the end of the input, an
  * error, or a signal that interrupted the kernel.  The end of the input of a
  * regular file is its size when the call began.  A call of at most 64 KiB that
- * makes a file longer by copying within it may end with a shorter count.
+ * makes a file longer by copying within it, by two descriptors, may end with a
+ * shorter count.
+ *
+ * Both descriptors must stay open until the call returns.
  *
  * Returns the number of bytes copied, which may be less than @len; 0 at the
  * end of the input; -1 and errno if nothing was copied:

@@ -220,8 +220,12 @@ static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64
 	if (!is_hole(run, src, len))
 		return 0;
 	ret = copyoff_holes_make(h, &run->route->pair, dst, *len);
-	if (ret <= 0)
+	if (ret <= 0) {
+		/* As data, but no further than to the end of the destination. */
+		if (dst < h->dst_size)
+			*len = copyoff_range_min(*len, h->dst_size - dst);
 		return 0;
+	}
 	made = (uint64_t)ret;
 	run->batch[0] = (struct copyoff_range){ (int64_t)src, (int64_t)dst, made };
 	if (!was_pending)

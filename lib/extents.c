@@ -27,6 +27,20 @@ void copyoff_extents_close(struct copyoff_extents *x)
 	x->fd = -1;
 }
 
+/*
+ * There is no data behind @off: a hole up to the end of the file.  If the file
+ * was cut off before @off meanwhile: data, which will be found missing.
+ */
+static int64_t hole_to_the_end(const struct copyoff_extents *x, uint64_t off)
+{
+	struct copyoff_stat st;
+	int ret = copyoff_sys_stat(x->fd, &st);
+
+	if (ret < 0)
+		return ret;
+	return (int64_t)(st.size > off ? st.size : off);
+}
+
 /* Find the extent at @off; @limit bounds what a file system may answer. */
 static int find(struct copyoff_extents *x, uint64_t off, uint64_t limit)
 {
@@ -34,7 +48,7 @@ static int find(struct copyoff_extents *x, uint64_t off, uint64_t limit)
 	int64_t hole;
 
 	if (data == -ENXIO)
-		data = INT64_MAX; /* nothing but a hole to the end */
+		data = hole_to_the_end(x, off);
 	if (data < 0)
 		return (int)data;
 	if ((uint64_t)data > off) {

@@ -68,6 +68,13 @@ int64_t copyoff_holes_make(struct copyoff_holes *h, const struct copyoff_pair *p
 	if (dst >= end)
 		return COPYOFF_DECLINE;
 	if (dst >= h->dst_size) {
+		/*
+		 * XFS preallocates behind data that makes a file longer; the
+		 * next data would make that permanent.
+		 */
+		if (h->wrote)
+			(void)copyoff_sys_punch_hole(pair->out.fd, (int64_t)dst,
+						     (int64_t)(end - dst));
 		add_pending(h, dst, end);
 		return (int64_t)(end - dst);
 	}
@@ -81,6 +88,7 @@ int64_t copyoff_holes_make(struct copyoff_holes *h, const struct copyoff_pair *p
 
 void copyoff_holes_wrote(struct copyoff_holes *h, uint64_t end)
 {
+	h->wrote = true;
 	if (end > h->dst_size)
 		h->dst_size = end;
 }

@@ -235,6 +235,7 @@ int copyoff_extents_at(struct copyoff_extents *x, uint64_t off, uint64_t limit, 
 struct copyoff_holes {
 	bool on; /* look for holes */
 	bool punch; /* COPYOFF_SPARSE */
+	bool wrote; /* data, in this run */
 	struct copyoff_extents src;
 	struct copyoff_extents dst; /* opened when first needed */
 	uint64_t dst_size; /* end of the destination, as far as known */

@@ -79,6 +79,9 @@ int64_t copyoff_shortcut(struct copyoff_ctx *ctx, int fd_in, int fd_out,
 {
 	struct copyoff_route *route;
 
+	/* A copy within a file may move its end, which must be known before. */
+	if (fd_in == fd_out)
+		return COPYOFF_DECLINE;
 	if (!ctx)
 		return try_bare(fd_in, fd_out, range);
 	route = copyoff_ctx_guess_route(ctx, fd_in, fd_out);

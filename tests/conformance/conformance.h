@@ -20,6 +20,7 @@ struct subject {
 	const char *backend; /* NULL: all of them, as users have it */
 	char filter[128]; /* for copyoff_opts.backends; of no use without a backend */
 	bool direct; /* the backend wants O_DIRECT descriptors */
+	bool posix; /* the library knows neither O_DIRECT nor O_PATH */
 };
 extern struct subject subject;
 

@@ -108,6 +108,9 @@ int main(int argc, char **argv)
 	SRunner *runner;
 	int failed;
 
+#ifdef COPYOFF_PORTABLE
+	subject.posix = true;
+#endif
 	subject.dir = getenv("COPYOFF_TEST_DIR");
 	if (!subject.dir)
 		subject.dir = ".";

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { K = 1024, M = 1024 * K, SIZE = 2 * M };
@@ -30,7 +31,8 @@ static int has_shared_extents(const struct file *f)
 	*map = (struct fiemap){ .fm_length = UINT64_MAX,
 				.fm_flags = FIEMAP_FLAG_SYNC,
 				.fm_extent_count = MOST };
-	if (ioctl(f->io, FS_IOC_FIEMAP, map) == 0) {
+	/* The ioctl() of musl takes an int, which this request does not fit. */
+	if (syscall(SYS_ioctl, f->io, FS_IOC_FIEMAP, map) == 0) {
 		shared = 0;
 		for (unsigned i = 0; i < map->fm_mapped_extents; i++)
 			shared |= (map->fm_extents[i].fe_flags & FIEMAP_EXTENT_SHARED) != 0;

@@ -151,7 +151,7 @@ static void op_zero(void)
 static void op_reopen(void)
 {
 	struct file *f = any_file();
-	bool direct = below(2);
+	bool direct = below(2) && !subject.posix;
 
 	note("reopen %c %s", name(f), direct ? "O_DIRECT" : "buffered");
 	file_reopen(f, O_RDWR | (direct ? O_DIRECT : 0));
@@ -159,7 +159,7 @@ static void op_reopen(void)
 
 static void op_new_context(void)
 {
-	size_t chunk = below(2) ? 4096 * (1 + below(16)) : 0;
+	size_t chunk = below(2) ? (size_t)(4096 * (1 + below(16))) : 0;
 
 	note("new context, chunk %zu", chunk);
 	copyoff_ctx_free(run.ctx);
@@ -235,7 +235,7 @@ static void op_copy(void)
 static void op_copyv(void)
 {
 	struct copyoff_range v[RANGES_MOST];
-	size_t n = 1 + below(RANGES_MOST);
+	size_t n = 1 + (size_t)below(RANGES_MOST);
 	uint64_t unit = below(2) ? 4096 : 1;
 	uint64_t slot = FILE_MOST / 2 / RANGES_MOST / unit * unit;
 	unsigned flags = below(2) ? 0 : COPYOFF_SPARSE;

@@ -104,7 +104,8 @@ static int judge(const char *op, off_t off, size_t *size, long long *lie)
 	if (r->count > 0)
 		r->count--;
 	if (r->delay) {
-		const struct timespec delay = { r->delay / 1000, r->delay % 1000 * 1000000L };
+		const struct timespec delay = { (time_t)(r->delay / 1000),
+						(long)(r->delay % 1000 * 1000000) };
 
 		nanosleep(&delay, NULL);
 	}

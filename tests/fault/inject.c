@@ -275,17 +275,19 @@ WRAP(ssize_t, pwrite, (int fd, const void *buf, size_t len, int64_t off))
 	return (ssize_t)reported(kind, len, ret);
 }
 
-/* Length 0 and offsets that cannot be are questions. */
-static bool is_copy(int64_t off, size_t len)
+/* Negative offsets, and those beyond any file, are questions. */
+static bool is_copy(int64_t off_in, int64_t off_out)
 {
-	return len > 0 && off >= 0;
+	const int64_t beyond = (int64_t)1 << 61;
+
+	return off_in >= 0 && off_in < beyond && off_out >= 0;
 }
 
 WRAP(int64_t, copy_file_range, (int fd_in, int64_t off_in, int fd_out, int64_t off_out, size_t len))
 {
 	enum fault_kind kind = inject_strike(FAULT_copy_file_range);
 
-	if (is_copy(off_in, len)) {
+	if (is_copy(off_in, off_out)) {
 		inject_moving(FAULT_copy_file_range);
 		if (kind)
 			failed_moving(FAULT_copy_file_range);
@@ -331,9 +333,9 @@ static int clone_by_copying(int fd_in, int64_t off_in, int fd_out, int64_t off_o
 	    (uint64_t)off_in + len > in.size || len > sizeof(buf) ||
 	    (len % 4096 && (uint64_t)off_in + len != in.size))
 		return -EINVAL;
-	ret = __real_copyoff_sys_pread(fd_in, buf, len, off_in);
+	ret = __real_copyoff_sys_pread(fd_in, buf, (size_t)len, off_in);
 	if (ret == (ssize_t)len)
-		ret = __real_copyoff_sys_pwrite(fd_out, buf, len, off_out);
+		ret = __real_copyoff_sys_pwrite(fd_out, buf, (size_t)len, off_out);
 	return ret < 0 ? (int)ret : 0;
 }
 
@@ -342,7 +344,7 @@ WRAP(int, clone_range, (int fd_in, int64_t off_in, int fd_out, int64_t off_out, 
 {
 	enum fault_kind kind = inject_strike(FAULT_clone_range);
 
-	if (len > 0) {
+	if (is_copy(off_in, off_out)) {
 		inject_moving(FAULT_clone_range);
 		if (kind)
 			failed_moving(FAULT_clone_range);
@@ -355,7 +357,7 @@ WRAP(int, clone_range, (int fd_in, int64_t off_in, int fd_out, int64_t off_out, 
 	}
 	if (!inject_clones)
 		return __real_copyoff_sys_clone_range(fd_in, off_in, fd_out, off_out, len);
-	return len > 0 ? clone_by_copying(fd_in, off_in, fd_out, off_out, len) : -EINVAL;
+	return clone_by_copying(fd_in, off_in, fd_out, off_out, len);
 }
 
 WRAP(int, punch_hole, (int fd, int64_t off, int64_t len))

@@ -73,7 +73,8 @@ static void finish(const struct world *w, uint64_t done, unsigned flags)
 	while (done < w->total) {
 		off_t src = w->v[0].src + (off_t)done;
 		off_t dst = w->v[0].dst + (off_t)done;
-		ssize_t ret = copyoff_copy(w->fd_in, &src, w->fd_out, &dst, w->total - done, flags);
+		ssize_t ret = copyoff_copy(w->fd_in, &src, w->fd_out, &dst,
+					   (size_t)(w->total - done), flags);
 
 		if (ret <= 0)
 			quit(1, "the rest cannot be copied: %s", ret < 0 ? strerror(errno) : "0");
@@ -188,7 +189,8 @@ static unsigned copy_under_signals(struct world *w, unsigned flags)
 
 		if (stopped < enough)
 			set_timer(100 + (long)chance(2000));
-		ret = copyoff_copy(w->fd_in, &src, w->fd_out, &dst, w->total - done, flags);
+		ret = copyoff_copy(w->fd_in, &src, w->fd_out, &dst, (size_t)(w->total - done),
+				   flags);
 		err = errno;
 		set_timer(0);
 		if (ret < 0 && err != EINTR)
@@ -296,7 +298,7 @@ static void close_once(struct world *w, int other, bool input, bool replace, uns
 		off_t dst = (off_t)done + 4096;
 
 		ret = copyoff_copy(input ? victim : w->fd_in, &src, input ? w->fd_out : victim,
-				   &dst, w->total - done, flags);
+				   &dst, (size_t)(w->total - done), flags);
 		if (ret < 0 && errno != EBADF)
 			quit(1, "closed in the middle: %s", strerror(errno));
 		done += ret > 0 ? (uint64_t)ret : 0;
@@ -370,7 +372,8 @@ static void copy_while_cut(struct world *w, bool input, unsigned flags)
 		off_t src = (off_t)done;
 		off_t dst = w->v[0].dst + (off_t)done;
 
-		ret = copyoff_copy(w->fd_in, &src, w->fd_out, &dst, w->total - done, flags);
+		ret = copyoff_copy(w->fd_in, &src, w->fd_out, &dst, (size_t)(w->total - done),
+				   flags);
 		if (ret < 0 && !(flags & COPYOFF_VERIFY && errno == EIO))
 			quit(1, "truncated in the middle: %s", strerror(errno));
 		REQUIRE(ret <= (ssize_t)(w->total - done));
@@ -421,9 +424,10 @@ static void *copy_part(void *data)
 			off_t src = start + (off_t)done;
 			off_t dst = start + (off_t)done;
 			ssize_t ret = ctx ? copyoff_ctx_copy(ctx, me->w->fd_in, &src, me->w->fd_out,
-							     &dst, len - done, 0)
+							     &dst, (size_t)(len - done), 0)
 					  : copyoff_copy(me->w->fd_in, &src, me->w->fd_out, &dst,
-							 len - done, n % 5 ? 0 : COPYOFF_NO_SHARE);
+							 (size_t)(len - done),
+							 n % 5 ? 0 : COPYOFF_NO_SHARE);
 
 			if (ret <= 0) {
 				me->failed = true;

@@ -450,9 +450,10 @@ static int64_t copy_one(struct trial *t, const struct copyoff_range *r)
 		set_positions(t, r->src, r->dst);
 	else
 		set_positions(t, 1, 2);
-	ret = t->ctx ? copyoff_ctx_copy(t->ctx, w->fd_in, off_in, w->fd_out, off_out, r->len,
-					t->s->flags)
-		     : copyoff_copy(w->fd_in, off_in, w->fd_out, off_out, r->len, t->s->flags);
+	ret = t->ctx ? copyoff_ctx_copy(t->ctx, w->fd_in, off_in, w->fd_out, off_out,
+					(size_t)r->len, t->s->flags)
+		     : copyoff_copy(w->fd_in, off_in, w->fd_out, off_out, (size_t)r->len,
+				    t->s->flags);
 	moved = ret > 0 ? ret : 0;
 	if (!t->s->positions) {
 		expect(t, positions_are(t, 1, 2), "a file position was moved");

@@ -185,7 +185,7 @@ static void copy_all(copyoff_ctx *ctx, size_t i, struct world *w)
 	while (done < w->total) {
 		off_t *off_in = copies[i].positions ? NULL : &src;
 		off_t *off_out = copies[i].positions ? NULL : &dst;
-		size_t len = copies[i].len - done;
+		size_t len = (size_t)(copies[i].len - done);
 		ssize_t ret = ctx ? copyoff_ctx_copy(ctx, w->fd_in, off_in, w->fd_out, off_out, len,
 						     copies[i].flags)
 				  : copyoff_copy(w->fd_in, off_in, w->fd_out, off_out, len,

@@ -218,7 +218,7 @@ void world_add(struct world *w, int64_t src, int64_t dst, uint64_t len)
 	w->total += to_copy(w, r);
 	end = (uint64_t)dst + to_copy(w, r);
 	if (w->room < end)
-		w->room = end;
+		w->room = (size_t)end;
 }
 
 void world_reset(struct world *w)

@@ -123,7 +123,7 @@ static void parse(struct request *req, int argc, char **argv)
 			req->opts.backends = optarg;
 			break;
 		case 'c':
-			req->opts.chunk = number(optarg);
+			req->opts.chunk = (size_t)number(optarg);
 			break;
 		case 'D':
 			parse_direct(req, optarg);
@@ -135,7 +135,7 @@ static void parse(struct request *req, int argc, char **argv)
 			req->off_in = (off_t)number(optarg);
 			break;
 		case 'l':
-			req->len = number(optarg);
+			req->len = (size_t)number(optarg);
 			break;
 		case 'm':
 			req->map = true;

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -291,6 +290,12 @@ static void write_pattern(int fd, int64_t size, unsigned seed)
 
 /* --- ends ----------------------------------------------------------------- */
 
+/* The ioctl() of musl takes an int, which these requests do not fit. */
+static int control(int fd, unsigned long request, int *arg)
+{
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
 static int change_attributes(const char *path, int set, int clear)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -299,10 +304,10 @@ static int change_attributes(const char *path, int set, int clear)
 
 	if (fd < 0)
 		return -1;
-	ret = ioctl(fd, FS_IOC_GETFLAGS, &attributes);
+	ret = control(fd, FS_IOC_GETFLAGS, &attributes);
 	attributes = (attributes | set) & ~clear;
 	if (ret == 0)
-		ret = ioctl(fd, FS_IOC_SETFLAGS, &attributes);
+		ret = control(fd, FS_IOC_SETFLAGS, &attributes);
 	close(fd);
 	return ret;
 }
@@ -487,7 +492,7 @@ static bool is_copied(const struct row *row, const struct end *dst, const char *
 		return false;
 	if (row->off_out < 0 || row->off_out > ROOM - SIZE)
 		return done == 0 || (look(dst, now, row->off_out, done) == (int64_t)done &&
-				     memcmp(now, source, done) == 0);
+				     memcmp(now, source, (size_t)done) == 0);
 	size = look(dst, now, 0, ROOM);
 	if (size < dst->size || (done > 0 && (uint64_t)size < from + done))
 		return false;
@@ -508,7 +513,8 @@ static int64_t call_kernel(const struct row *row, int in, int out)
 {
 	int64_t off_in = row->off_in, off_out = row->off_out;
 
-	return syscall(SYS_copy_file_range, in, &off_in, out, &off_out, row->len, row->flags);
+	return syscall(SYS_copy_file_range, in, &off_in, out, &off_out, (size_t)row->len,
+		       row->flags);
 }
 
 static int64_t call_library(const struct variant *variant, const struct row *row, int in, int out)
@@ -520,11 +526,11 @@ static int64_t call_library(const struct variant *variant, const struct row *row
 	int err;
 
 	if (variant->simple)
-		return copyoff_copy(in, &off_in, out, &off_out, row->len, row->flags);
+		return copyoff_copy(in, &off_in, out, &off_out, (size_t)row->len, row->flags);
 	ctx = copyoff_ctx_new(&opts);
 	if (!ctx)
 		fail("copyoff_ctx_new");
-	ret = copyoff_ctx_copy(ctx, in, &off_in, out, &off_out, row->len, row->flags);
+	ret = copyoff_ctx_copy(ctx, in, &off_in, out, &off_out, (size_t)row->len, row->flags);
 	err = errno;
 	copyoff_ctx_free(ctx);
 	errno = err;

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 	}
 	limit.dqb_bhardlimit = strtoull(argv[3], NULL, 10);
 	limit.dqb_valid = QIF_BLIMITS;
-	if (quotactl(QCMD(Q_SETQUOTA, USRQUOTA), argv[1], atoi(argv[2]), (caddr_t)&limit) < 0) {
+	if (quotactl(QCMD(Q_SETQUOTA, USRQUOTA), argv[1], atoi(argv[2]), (char *)&limit) < 0) {
 		perror(argv[1]);
 		return 1;
 	}

@@ -73,7 +73,7 @@ static struct fake_step random_step(bool may_end)
 static size_t random_ranges(struct copyoff_range *v)
 {
 	static const uint64_t units[] = { 1, 512, 4096, 520 };
-	size_t n = 1 + below(RANGES_MOST);
+	size_t n = 1 + (size_t)below(RANGES_MOST);
 	uint64_t slot = FAKE_BYTES / n / 4096 * 4096;
 	uint64_t unit = one_of(units, COUNT(units));
 
