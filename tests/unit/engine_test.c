@@ -602,7 +602,7 @@ static int64_t try_once(struct copyoff_ctx *ctx, const struct copyoff_range *r)
 	fake_confirmed = 0;
 	fake_ranges = r;
 	fake_n_ranges = 1;
-	return copyoff_shortcut(ctx, -1, -1, r);
+	return copyoff_shortcut(ctx, fake_in.fd, fake_out.fd, r);
 }
 
 START_TEST(test_small_with_context)
@@ -622,6 +622,8 @@ START_TEST(test_small_with_context)
 	ck_assert_uint_eq(fakes[1].copies, 2);
 	ck_assert_uint_eq(fake_ctx.result.bytes, 512);
 	ck_assert_uint_eq(fake_ctx.stats[1].calls, 2);
+	/* Within one file, whose end may move. */
+	ck_assert_int_eq(copyoff_shortcut(&fake_ctx, fake_in.fd, fake_in.fd, &r), COPYOFF_DECLINE);
 	/* It does not fit. */
 	r.len = 511;
 	ck_assert_int_eq(try_once(&fake_ctx, &r), COPYOFF_DECLINE);

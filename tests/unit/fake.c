@@ -221,6 +221,7 @@ void fake_reset(void)
 		.io_align = 1,
 	};
 	fake_out = fake_in;
+	fake_out.fd = -2; /* the same number would mean the same file */
 	fake_out.ino = 2;
 	fake_out.size = sizeof(fake_dst);
 	copyoff_ctx_init(&fake_ctx);
