@@ -21,5 +21,6 @@ grep -qF "$expected" <<<"$changes" || die "the backend is not there: $changes"
 [[ $(wc -l <<<"$changes") -eq 2 ]] || die "more was changed than one file and one line: $changes"
 
 cd "$build"
-ctest -N | grep -q ' conformance\.skeleton$' || die "there is no test conformance.skeleton"
+tests=$(ctest -N)
+grep -q ' conformance\.skeleton$' <<<"$tests" || die "there is no test conformance.skeleton"
 ctest -R '^conformance\.skeleton$' --no-tests=error --output-on-failure
