@@ -34,7 +34,6 @@ static int64_t believable(int64_t ret, int64_t len)
 
 /* Kept for a pair. */
 struct pair_state {
-	int buffered_out; /* the destination without O_DIRECT, or -1 */
 	bool splice; /* worth trying */
 };
 
@@ -71,11 +70,7 @@ static void readwrite_close(void *p)
 
 static void readwrite_release(struct copyoff_offer *offer)
 {
-	struct pair_state *state = offer->priv;
-
-	if (state->buffered_out >= 0)
-		(void)copyoff_sys_close(state->buffered_out);
-	copyoff_sys_free(state);
+	copyoff_sys_free(offer->priv);
 }
 
 static int readwrite_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
@@ -84,7 +79,6 @@ static int readwrite_probe(const struct copyoff_pair *pair, struct copyoff_offer
 
 	if (!state)
 		return -ENOMEM;
-	state->buffered_out = -1;
 	state->splice = !pair->in.direct && !pair->out.direct && pair->in.size_known &&
 			pair->in.kind == COPYOFF_KIND_REGULAR &&
 			pair->out.kind == COPYOFF_KIND_REGULAR;
@@ -162,30 +156,46 @@ static int get_buffer(struct keep *keep, size_t size)
 /*
  * O_DIRECT asks for aligned offsets and lengths.  Reading can be rounded out;
  * writing cannot, since that would write back old bytes outside the range, so
- * odd ends are written through a descriptor of our own without O_DIRECT.
+ * odd ends are written through a descriptor of our own without O_DIRECT.  It is
+ * not kept: it would keep the file open, or be of another file some day.
  */
-static int descriptor_for_write(const struct copyoff_pair *pair, struct pair_state *state,
-				int64_t dst, int64_t len)
+static int64_t write_odd_end(const struct copyoff_pair *pair, const char *data, int64_t len,
+			     int64_t dst)
+{
+	int fd = copyoff_sys_reopen(pair->out.fd, COPYOFF_ACCESS_WRITE);
+	int64_t ret;
+
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		return fd;
+	/* No /proc, no right to open it again, locks: as the kernel says to odd O_DIRECT. */
+	if (fd < 0)
+		return -EINVAL;
+	ret = copyoff_sys_pwrite(fd, data, (size_t)len, dst);
+	(void)copyoff_sys_close(fd); /* the caller's descriptor gets errors of writing back */
+	return ret;
+}
+
+static int64_t write_buffer(const struct copyoff_pair *pair, const char *data, int64_t len,
+			    int64_t dst)
 {
 	int64_t align = pair->out.io_align;
+	int64_t ret;
 
 	if (dst % align == 0 && len % align == 0)
-		return pair->out.fd;
-	if (state->buffered_out < 0)
-		state->buffered_out = copyoff_sys_reopen(pair->out.fd, COPYOFF_ACCESS_WRITE);
-	/* No /proc, or no right to open it again: what the kernel says to odd O_DIRECT. */
-	return state->buffered_out >= 0 ? state->buffered_out : -EINVAL;
+		ret = copyoff_sys_pwrite(pair->out.fd, data, (size_t)len, dst);
+	else
+		ret = write_odd_end(pair, data, len, dst);
+	return ret == 0 ? -EIO : believable(ret, len);
 }
 
 static int64_t copy_buffered(struct keep *keep, const struct copyoff_pair *pair,
-			     struct pair_state *state, const struct copyoff_range *r)
+			     const struct copyoff_range *r)
 {
 	int64_t align = pair->in.io_align;
 	int64_t lead = r->src % align;
 	int64_t want = lead + (int64_t)r->len;
 	int64_t ret, got;
 	char *data;
-	int fd;
 
 	want += (align - want % align) % align;
 	if (get_buffer(keep, (size_t)want) < 0)
@@ -200,16 +210,12 @@ static int64_t copy_buffered(struct keep *keep, const struct copyoff_pair *pair,
 		return 0;
 	if (got > (int64_t)r->len)
 		got = (int64_t)r->len;
-	fd = descriptor_for_write(pair, state, r->dst, got);
-	if (fd < 0)
-		return fd;
 	/* O_DIRECT asks for aligned memory, too. */
 	if (lead > 0 && pair->out.direct)
-		memmove(keep->buf, keep->buf + lead, (size_t)got);
+		memmove(data, data + lead, (size_t)got);
 	else
 		data += lead;
-	ret = believable(copyoff_sys_pwrite(fd, data, (size_t)got, r->dst), got);
-	return ret == 0 ? -EIO : ret;
+	return write_buffer(pair, data, got, r->dst);
 }
 
 static int64_t readwrite_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
@@ -228,7 +234,7 @@ static int64_t readwrite_copy(const struct copyoff_pair *pair, struct copyoff_of
 			return ret;
 		state->splice = false;
 	}
-	return copy_buffered(keep, pair, state, &ranges[0]);
+	return copy_buffered(keep, pair, &ranges[0]);
 }
 
 const struct copyoff_backend copyoff_backend_readwrite = {

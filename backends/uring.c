@@ -18,7 +18,7 @@ enum {
 	CHUNK = 256 << 10,
 	DEPTH = 8,
 	DEPTH_MOST = 64, /* copyoff_opts.depth */
-	RANGE_MOST = 64 << 20, /* bytes between two looks at signals and progress */
+	RANGE_MOST = 64 << 20, /* bytes between two progress callbacks */
 	MEMORY_ALIGN = 4096,
 	RETRIES = 1000, /* of requests that the kernel has no room for */
 	/* Ring and pinned buffers cost as much as copying some MiB. */

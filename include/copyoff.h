@@ -35,7 +35,8 @@
  * keeps no state outside contexts except facts that cannot change until the
  * next boot.  copyoff_copy() may be called from any number of threads.  A
  * context and its plans belong to one thread at a time; different contexts are
- * independent.
+ * independent.  After fork(2), only one of the two processes may go on with a
+ * context or free it.
  *
  * Environment.  Read with secure_getenv(3), and weaker than options:
  *   COPYOFF_BACKENDS  backend filter, see copyoff_opts.backends
@@ -110,7 +111,7 @@ COPYOFF_API unsigned copyoff_version(void);
  * afterwards, without taking away what the destination had allocated, unless
  * extents are cloned.  Holes in calls of at most 64 KiB may be written as
  * zeroes.  Where holes cannot be located without disturbing the caller's file
- * position (no /proc), zeroes are written, also with COPYOFF_SPARSE; this is
+ * position (no /proc, POSIX locks of the process on a file, FUSE), zeroes are written, also with COPYOFF_SPARSE; this is
  * noted in the result.  They are written, too, where the file system of the
  * destination cannot make holes.
  */
@@ -141,7 +142,10 @@ COPYOFF_API unsigned copyoff_version(void);
  * makes a file longer by copying within it, by two descriptors, may end with a
  * shorter count.
  *
- * Both descriptors must stay open until the call returns.
+ * Both descriptors must stay open until the call returns.  POSIX locks of the
+ * process on the two files (fcntl(2)) are kept, unless another thread takes them
+ * while the call runs: the library may open and close the files a second time,
+ * and does not where it finds such locks.
  *
  * Returns the number of bytes copied, which may be less than @len; 0 at the
  * end of the input; -1 and errno if nothing was copied:
@@ -152,7 +156,7 @@ COPYOFF_API unsigned copyoff_version(void);
  *               not a regular file or block device; negative offset; the
  *               ranges overlap within one file or device; fd_out is O_DIRECT,
  *               the range is not aligned for it, and the file cannot be opened
- *               a second time (no /proc, or no permission)
+ *               a second time (no /proc, no permission, or POSIX locks)
  *   EISDIR      a descriptor is a directory
  *   EPERM       the destination is immutable
  *   ETXTBSY     one side is an active swap file
@@ -160,7 +164,7 @@ COPYOFF_API unsigned copyoff_version(void);
  *   EFBIG       at or beyond RLIMIT_FSIZE (then SIGXFSZ is sent, too) or the
  *               largest offset of the file system
  *   ENOSPC, EDQUOT  no space left; beyond the end of a block device
- *   EIO, ENOMEM
+ *   EIO, ENOMEM, EMFILE, ENFILE
  *   ENOSYS      a block device, and the library was built with nothing but
  *               POSIX, which cannot tell its size
  *   EINTR       a signal came before anything was copied
@@ -315,7 +319,8 @@ struct copyoff_result {
  * copyoff_ctx_last() - what the last copy or plan of a context did
  *
  * Valid, strings included, until the next call that takes the context or one
- * of its plans is made.  Before the first copy everything is zero and "".
+ * of its plans is made.  Before the first copy everything is zero, the message
+ * is "" and the backend "none".
  * Returns NULL, with EINVAL, only if @ctx is NULL.
  */
 COPYOFF_API const struct copyoff_result *copyoff_ctx_last(const copyoff_ctx *ctx);

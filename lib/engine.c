@@ -263,8 +263,10 @@ static int step(struct copyoff_run *run)
 		ret = make_hole(run, src, dst, &len);
 		if (ret != 0)
 			return (int)ret;
+		/* There may be less now, and it need not fit that backend. */
+		if (!copyoff_split_choose(run, src, dst, &len, &op))
+			return no_backend(run, src, dst, len);
 	}
-	op.len = copyoff_range_min(op.len, len);
 	copyoff_split_batch(run, src, dst, &op);
 	ret = copyoff_engine_attempt(run->ctx, &run->route->pair, &op, run->batch);
 	if (ret == COPYOFF_DECLINE) {
@@ -345,7 +347,8 @@ static void note_fallback(struct copyoff_run *run)
 
 	if (run->holes_lost)
 		copyoff_fail(run->ctx, 0,
-			     "holes of the source cannot be located, zeroes were written instead");
+			     "holes of the source, if any, cannot be located; zeroes were written "
+			     "instead");
 	else if (i < last)
 		explain(run, i, run->ctx->message, sizeof(run->ctx->message));
 }

@@ -9,10 +9,22 @@
 
 #include <errno.h>
 
+/*
+ * FUSE asks its server for holes, which does not know of data that the kernel
+ * has cached and not written back.
+ */
+static bool tells_holes(int fd)
+{
+	return copyoff_sys_fs_type(fd) != 0x65735546;
+}
+
 int copyoff_extents_open(struct copyoff_extents *x, int fd)
 {
 	x->now = (struct copyoff_span){ 0, 0 };
 	x->hole = false;
+	x->fd = -1;
+	if (!tells_holes(fd))
+		return -EOPNOTSUPP;
 	x->fd = copyoff_sys_reopen(fd, COPYOFF_ACCESS_READ);
 	/* The user may be allowed to write only. */
 	if (x->fd < 0)

@@ -59,7 +59,8 @@ uint64_t copyoff_sys_file_size_limit(void);
 
 /*
  * A second descriptor of the same file with its own position and without
- * O_DIRECT, through /proc/self/fd.
+ * O_DIRECT, through /proc.  -EBUSY if the process has POSIX locks on the file,
+ * which closing it would drop.
  */
 enum copyoff_access { COPYOFF_ACCESS_READ, COPYOFF_ACCESS_WRITE };
 int copyoff_sys_reopen(int fd, enum copyoff_access access);

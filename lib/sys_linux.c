@@ -184,13 +184,48 @@ uint64_t copyoff_sys_file_size_limit(void)
 	return limit.rlim_cur;
 }
 
+/*
+ * Closing any descriptor of a file drops all POSIX locks that the process has
+ * on it (fcntl(2)).  A lock of an open file description conflicts with them, so
+ * asking for one tells.
+ */
+static bool is_locked(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_GETLK, &lock) < 0 ? errno != EINVAL : lock.l_type != F_UNLCK;
+}
+
+static bool same_file(int a, int b)
+{
+	struct copyoff_stat x, y;
+
+	return copyoff_sys_stat(a, &x) == 0 && copyoff_sys_stat(b, &y) == 0 && x.kind == y.kind &&
+	       x.dev == y.dev && x.ino == y.ino && x.rdev == y.rdev;
+}
+
 int copyoff_sys_reopen(int fd, enum copyoff_access access)
 {
-	char path[32];
+	int flags = access == COPYOFF_ACCESS_READ ? O_RDONLY : O_WRONLY;
+	int mode = fcntl(fd, F_GETFL);
+	char path[40];
+	int copy;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return result(
-		open(path, (access == COPYOFF_ACCESS_READ ? O_RDONLY : O_WRONLY) | O_CLOEXEC));
+	if (mode < 0)
+		return -errno;
+	if (is_locked(fd))
+		return -EBUSY;
+	/* Of this thread: threads may have descriptors of their own (unshare(2)). */
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
+	copy = open(path, flags | (mode & (O_SYNC | O_DSYNC)) | O_CLOEXEC);
+	if (copy < 0)
+		return -errno;
+	/* What is mounted at /proc may be anything. */
+	if (!same_file(fd, copy)) {
+		close(copy);
+		return -ENOENT;
+	}
+	return copy;
 }
 
 int copyoff_sys_close(int fd)

@@ -235,7 +235,7 @@ bool policy_can_be_met(copyoff_ctx *ctx, int fd_in, int fd_out, unsigned flags)
 
 int64_t kernel_copy(int fd_in, int64_t off_in, int fd_out, int64_t off_out, uint64_t len)
 {
-	loff_t in = off_in, out = off_out;
+	int64_t in = off_in, out = off_out;
 	uint64_t done = 0;
 	int failed = 0;
 

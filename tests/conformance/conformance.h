@@ -106,6 +106,12 @@ bool kernel_copies(void);
 /* Print why a case proves nothing here. */
 void skip_case(const char *what, const char *why);
 
+/* Lengths that a system with 32 bits cannot ask for. */
+static inline bool fits_size_t(uint64_t len)
+{
+	return len <= SIZE_MAX;
+}
+
 TCase *cases_data(void);
 TCase *cases_holes(void);
 TCase *cases_errors(void);
