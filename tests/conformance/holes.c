@@ -194,7 +194,8 @@ START_TEST(test_sparse_punches)
 		before = file_allocated(&out);
 		checked_copy(HOW_CONTEXT, ctx, &in, 0, &out, shift * 777, SIZE, COPYOFF_SPARSE);
 		check_holes(&out, (size_t)_i, 0, shift * 777);
-		ck_assert_uint_le(file_allocated(&out), before - M / 2);
+		if (!subject.posix)
+			ck_assert_uint_le(file_allocated(&out), before - M / 2);
 		file_close(&in);
 		file_close(&out);
 	}

@@ -260,6 +260,10 @@ START_TEST(test_large_length)
 		skip_case("more than 4 GiB in one call", "size_t has 32 bits");
 		return;
 	}
+	if (subject.posix) {
+		skip_case("more than 4 GiB in one call", "without holes, it takes that much");
+		return;
+	}
 	ctx = context_new(0, 0);
 	fill(data, LEN, 1);
 	file_make(&in, 0, 0);
