@@ -141,10 +141,6 @@ static int uring_probe(const struct copyoff_pair *pair, struct copyoff_offer *of
 	uint64_t align = larger(pair->in.io_align, pair->out.io_align);
 	int ret;
 
-	if (!bypasses_cache(&pair->in) && !bypasses_cache(&pair->out))
-		return copyoff_decline(offer, COPYOFF_REASON_SLOWER, 0,
-				       "cached files are copied faster by other means",
-				       "open the files with O_DIRECT");
 	if (align > chunk || chunk % align)
 		return copyoff_decline(offer, COPYOFF_REASON_ALIGNMENT, 0,
 				       "O_DIRECT alignment does not fit the chunk",
@@ -152,6 +148,10 @@ static int uring_probe(const struct copyoff_pair *pair, struct copyoff_offer *of
 	ret = copyoff_sys_uring_allowed();
 	if (ret < 0)
 		return refuse_ring(offer, ret);
+	if (!bypasses_cache(&pair->in) && !bypasses_cache(&pair->out)) {
+		offer->slower = "cached files are copied faster by other means";
+		offer->slower_remedy = "open the files with O_DIRECT, or list it by name";
+	}
 	offer->limits.align = align;
 	/* Two pieces are the least that can overlap. */
 	offer->limits.min_total = pair->once ? larger(LEAST_FOR_ONCE, 2 * chunk) : 2 * chunk;

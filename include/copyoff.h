@@ -193,7 +193,8 @@ struct copyoff_opts {
 	/*
 	 * Comma-separated backend names: only these ("reflink,readwrite"), or
 	 * all but these ("^uring,copy_file_range").  The order in the list has
-	 * no meaning.  NULL: the environment's COPYOFF_BACKENDS, else all.
+	 * no meaning.  One that is listed to be used is used also where another
+	 * one is faster.  NULL: the environment's COPYOFF_BACKENDS, else all.
 	 */
 	const char *backends;
 
@@ -368,7 +369,7 @@ enum copyoff_reason {
  */
 struct copyoff_limits {
 	uint64_t align; /* source, destination and length are multiples of it */
-	uint64_t min_total; /* less is not worth the cost of starting */
+	uint64_t min_total; /* less is left to another backend, if there is one */
 	uint64_t max_range; /* bytes in one range of one operation */
 	uint64_t max_ranges; /* ranges in one operation */
 	uint64_t max_total; /* bytes in one operation */

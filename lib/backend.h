@@ -69,6 +69,15 @@ struct copyoff_offer {
 	/* Holes of the source become holes without help of the core. */
 	bool keeps_holes;
 
+	/*
+	 * It works, but a less preferred backend is faster here, so it comes
+	 * behind all others, unless the user has asked for it by name: a
+	 * sentence, and what the user can do about it, string literals; NULL
+	 * if it is not so.
+	 */
+	const char *slower;
+	const char *slower_remedy;
+
 	/* Private to the backend, for this pair; freed by release(). */
 	void *priv;
 

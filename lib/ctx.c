@@ -91,7 +91,8 @@ int copyoff_ctx_set_opts(struct copyoff_ctx *ctx, const struct copyoff_opts *giv
 		return ret;
 	if (opts.backends) {
 		ctx->filter_given = true;
-		ret = copyoff_filter_parse(opts.backends, &ctx->filter, &bad, &bad_len);
+		ret = copyoff_filter_parse(opts.backends, &ctx->filter, &ctx->named, &bad,
+					   &bad_len);
 		if (ret < 0)
 			return copyoff_fail(ctx, ret, "opts.backends: \"%.*s\" is no backend",
 					    (int)copyoff_range_min(bad_len, 64), bad);
@@ -120,7 +121,7 @@ void copyoff_ctx_read_environment(struct copyoff_ctx *ctx)
 	size_t bad_len;
 
 	ctx->debug = debug && strcmp(debug, "0") != 0;
-	if (list && copyoff_filter_parse(list, &ctx->filter, &bad, &bad_len) < 0)
+	if (list && copyoff_filter_parse(list, &ctx->filter, &ctx->named, &bad, &bad_len) < 0)
 		copyoff_trace(ctx, "%s ignored: \"%.*s\" is no backend", env_backends,
 			      (int)copyoff_range_min(bad_len, 64), bad);
 }

@@ -34,6 +34,8 @@ static void explain(const struct copyoff_run *run, size_t i, char *buf, size_t s
 	copyoff_route_verdict(run->ctx, run->route, i, run->flags, &verdict);
 	if (verdict.usable && !run->route->pair.in.size_known)
 		verdict.text = "cannot copy from a file that does not know its size";
+	else if (verdict.usable && run->total < verdict.limits.min_total)
+		verdict.text = "these are too few bytes to be worth starting";
 	else if (verdict.usable)
 		verdict.text = "offsets or length do not fit its blocks";
 	snprintf(buf, size, "%s: %s%s%s", verdict.backend, verdict.text, verdict.error ? ", " : "",

@@ -65,7 +65,8 @@ uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_
 /*
  * Pick the most preferred backend that can begin with [@src, @src + *@len), and
  * what it takes of it; false if there is none.  Shortens *@len so that a more
- * preferred one gets its turn as soon as it can.
+ * preferred one gets its turn as soon as it can.  One that is slower here, or
+ * not worth starting for so little, is taken only where no other can.
  */
 bool copyoff_split_choose(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t *len,
 			  struct copyoff_operation *op);

@@ -49,7 +49,7 @@ static void add_limits(struct text *t, const struct copyoff_limits *limits)
 	if (limits->align > 1)
 		add(t, "; in blocks of %llu", (unsigned long long)limits->align);
 	if (limits->min_total)
-		add(t, "; at least %llu bytes", (unsigned long long)limits->min_total);
+		add(t, "; for at least %llu bytes", (unsigned long long)limits->min_total);
 	if (limits->max_range)
 		add(t, "; at most %llu bytes at once", (unsigned long long)limits->max_range);
 	if (limits->max_ranges > 1)

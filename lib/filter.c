@@ -25,10 +25,11 @@ static bool known(const char *name, size_t len)
 	return false;
 }
 
-int copyoff_filter_parse(const char *list, copyoff_mask *mask, const char **bad, size_t *bad_len)
+int copyoff_filter_parse(const char *list, copyoff_mask *mask, copyoff_mask *named,
+			 const char **bad, size_t *bad_len)
 {
 	bool except = *list == '^';
-	copyoff_mask named = 0;
+	copyoff_mask listed = 0;
 
 	list += except;
 	do {
@@ -36,7 +37,7 @@ int copyoff_filter_parse(const char *list, copyoff_mask *mask, const char **bad,
 		size_t i = copyoff_registry_find(list, len);
 
 		if (i < COPYOFF_BACKENDS) {
-			named |= (copyoff_mask)1 << i;
+			listed |= (copyoff_mask)1 << i;
 		} else if (!known(list, len)) {
 			*bad = list;
 			*bad_len = len;
@@ -44,6 +45,7 @@ int copyoff_filter_parse(const char *list, copyoff_mask *mask, const char **bad,
 		}
 		list += len;
 	} while (*list++ == ',');
-	*mask = except ? ~named : named;
+	*mask = except ? ~listed : listed;
+	*named = except ? 0 : listed;
 	return 0;
 }

@@ -53,10 +53,12 @@ _Static_assert(COPYOFF_BACKENDS <= 32, "copyoff_mask has a bit for each backend"
 #define COPYOFF_MASK_ALL ((copyoff_mask)-1)
 
 /*
- * "a,b" or "^a,b".  -EINVAL at a name that is no backend; then *@bad is where
- * it begins and *@bad_len how long it is.
+ * "a,b" or "^a,b": which may be used, and which of these are in the list.
+ * -EINVAL at a name that is no backend; then *@bad is where it begins and
+ * *@bad_len how long it is.
  */
-int copyoff_filter_parse(const char *list, copyoff_mask *mask, const char **bad, size_t *bad_len);
+int copyoff_filter_parse(const char *list, copyoff_mask *mask, copyoff_mask *named,
+			 const char **bad, size_t *bad_len);
 
 /* --- range.c ----------------------------------------------------------- */
 
@@ -105,7 +107,11 @@ void copyoff_route_refresh(struct copyoff_route *route, const struct copyoff_end
 struct copyoff_offer *copyoff_route_offer(struct copyoff_ctx *ctx, struct copyoff_route *route,
 					  size_t i, unsigned flags);
 
-/* What there is to say of the backend at @i. */
+/* Works, but is likely to be slower than another one, and was not asked for by name. */
+bool copyoff_route_is_slower(const struct copyoff_ctx *ctx, const struct copyoff_route *route,
+			     size_t i);
+
+/* What there is to say of the backend at @i, when all have been asked. */
 void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_route *route,
 			   size_t i, unsigned flags, struct copyoff_verdict *verdict);
 
@@ -130,6 +136,7 @@ enum { COPYOFF_ROUTES = 4, COPYOFF_MESSAGE_SIZE = 320 };
 struct copyoff_ctx {
 	/* Options. */
 	copyoff_mask filter;
+	copyoff_mask named; /* of these, the ones that the user listed by name */
 	bool filter_given; /* the environment's is weaker */
 	size_t chunk;
 	unsigned depth;

@@ -126,6 +126,26 @@ struct copyoff_offer *copyoff_route_offer(struct copyoff_ctx *ctx, struct copyof
 	return offer;
 }
 
+bool copyoff_route_is_slower(const struct copyoff_ctx *ctx, const struct copyoff_route *route,
+			     size_t i)
+{
+	return route->offers[i].slower && !(ctx->named >> i & 1);
+}
+
+/* Can any backend be used that is not slower than others? */
+static bool has_faster(const struct copyoff_ctx *ctx, const struct copyoff_route *route,
+		       unsigned flags)
+{
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		const struct copyoff_offer *offer = &route->offers[i];
+
+		if (offer->state == COPYOFF_OFFER_OPEN && !filtered(ctx, i) &&
+		    !forbidden(offer->traits, flags) && !copyoff_route_is_slower(ctx, route, i))
+			return true;
+	}
+	return false;
+}
+
 static void refuse(struct copyoff_verdict *verdict, enum copyoff_reason reason, const char *text,
 		   const char *remedy)
 {
@@ -163,6 +183,8 @@ void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_r
 		verdict->error = offer->error;
 	} else if (why) {
 		refuse(verdict, COPYOFF_REASON_POLICY, why, "call without that flag");
+	} else if (copyoff_route_is_slower(ctx, route, i) && has_faster(ctx, route, flags)) {
+		refuse(verdict, COPYOFF_REASON_SLOWER, offer->slower, offer->slower_remedy);
 	}
 }
 
@@ -177,9 +199,9 @@ int copyoff_plan_make(struct copyoff_ctx *ctx, int fd_in, int fd_out, unsigned f
 		return ret;
 	plan->flags = flags;
 	route = copyoff_ctx_route(ctx, &plan->in, &plan->out);
-	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++)
 		copyoff_route_offer(ctx, route, i, flags);
+	for (size_t i = 0; i < COPYOFF_BACKENDS; i++)
 		copyoff_route_verdict(ctx, route, i, flags, &plan->verdicts[i]);
-	}
 	return 0;
 }

@@ -20,7 +20,8 @@ static bool fits(const struct copyoff_offer *offer, const struct copyoff_range *
 	const struct copyoff_limits *limits = &offer->limits;
 	uint64_t align = limits->align > 1 ? limits->align : 1;
 
-	return offer->state == COPYOFF_OFFER_OPEN && (r->len <= SMALL || offer->keeps_holes) &&
+	return offer->state == COPYOFF_OFFER_OPEN &&
+	       (r->len <= SMALL || (offer->keeps_holes && !offer->slower)) &&
 	       (uint64_t)r->src % align == 0 && (uint64_t)r->dst % align == 0 &&
 	       r->len % align == 0 && r->len >= limits->min_total &&
 	       (!limits->max_range || r->len <= limits->max_range);

@@ -24,57 +24,72 @@ uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_
 	return len;
 }
 
-/*
- * How many of @len bytes can the offer take right now?  If 0, *@wait is after
- * how many bytes it could take some, or 0 if never.
- */
-static uint64_t takes(const struct copyoff_run *run, const struct copyoff_offer *offer,
-		      uint64_t src, uint64_t dst, uint64_t len, uint64_t *wait)
-{
-	const struct copyoff_limits *limits = &offer->limits;
-	uint64_t align = limits->align > 1 ? limits->align : 1;
-	uint64_t head = (align - src % align) % align;
-	uint64_t body, least;
+/* What an offer can take of a range: nothing before @head, then @body bytes. */
+struct share {
+	uint64_t head;
+	uint64_t body; /* 0: nothing */
+};
 
-	*wait = 0;
+static struct share share_of(const struct copyoff_run *run, const struct copyoff_offer *offer,
+			     uint64_t src, uint64_t dst, uint64_t len)
+{
+	uint64_t align = offer->limits.align > 1 ? offer->limits.align : 1;
+	uint64_t head = (align - src % align) % align;
+
 	if (src % align != dst % align || head >= len)
-		return 0;
+		return (struct share){ 0, 0 };
 	if (offer->unaligned_eof && src + len == run->route->pair.in.size &&
 	    dst + len >= run->holes.dst_size)
-		body = len - head;
-	else
-		body = copyoff_range_down(len - head, align);
-	least = offer->used ? 1 : limits->min_total;
-	if (body == 0 || body < least)
-		return 0;
-	if (head > 0) {
-		*wait = head;
-		return 0;
-	}
-	if (limits->max_range)
-		body = copyoff_range_min(body, copyoff_range_down(limits->max_range, align));
-	if (limits->max_total)
-		body = copyoff_range_min(body, copyoff_range_down(limits->max_total, align));
-	return body;
+		return (struct share){ head, len - head };
+	return (struct share){ head, copyoff_range_down(len - head, align) };
 }
 
-bool copyoff_split_choose(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t *len,
-			  struct copyoff_operation *op)
+static uint64_t within_limits(const struct copyoff_limits *limits, uint64_t len)
+{
+	uint64_t align = limits->align > 1 ? limits->align : 1;
+
+	if (limits->max_range)
+		len = copyoff_range_min(len, copyoff_range_down(limits->max_range, align));
+	if (limits->max_total)
+		len = copyoff_range_min(len, copyoff_range_down(limits->max_total, align));
+	return len;
+}
+
+/* Can the offer do this, but another one is likely to do it faster? */
+static bool reluctant(const struct copyoff_run *run, const struct copyoff_operation *op,
+		      uint64_t body)
+{
+	return copyoff_route_is_slower(run->ctx, run->route, op->index) ||
+	       (!op->offer->used && body < op->offer->limits.min_total);
+}
+
+/* The first one that is reluctant, or the first one that is not. */
+static bool choose(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t *len,
+		   bool is_reluctant, struct copyoff_operation *op)
 {
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
-		uint64_t wait;
+		struct share share;
 
 		op->index = i;
 		op->offer = copyoff_route_offer(run->ctx, run->route, i, run->flags);
 		if (!op->offer || (!run->route->pair.in.size_known && !op->offer->backend->unsized))
 			continue;
-		op->len = takes(run, op->offer, src, dst, *len, &wait);
-		if (op->len > 0)
+		share = share_of(run, op->offer, src, dst, *len);
+		if (share.body == 0 || reluctant(run, op, share.body) != is_reluctant)
+			continue;
+		if (share.head == 0) {
+			op->len = within_limits(&op->offer->limits, share.body);
 			return true;
-		if (wait > 0)
-			*len = copyoff_range_min(*len, wait);
+		}
+		*len = copyoff_range_min(*len, share.head);
 	}
 	return false;
+}
+
+bool copyoff_split_choose(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t *len,
+			  struct copyoff_operation *op)
+{
+	return choose(run, src, dst, len, false, op) || choose(run, src, dst, len, true, op);
 }
 
 /* Add the following ranges to a batch as long as the same backend takes them whole. */

@@ -172,6 +172,87 @@ START_TEST(test_min_total_of_the_rest)
 }
 END_TEST
 
+/* Where no other can, it is started for little, too. */
+START_TEST(test_min_total_alone)
+{
+	fakes[0].limits.min_total = 10000;
+	fake_ctx.filter = 1;
+	ck_assert_int_eq(run_one(0, 0, 9999, 0), 9999);
+	ck_assert_uint_eq(fakes[0].copies, 1);
+}
+END_TEST
+
+/* The message says that it was for the length. */
+START_TEST(test_min_total_note)
+{
+	fakes[0].limits.min_total = 10000;
+	ck_assert_int_eq(run_one(0, 0, 9999, 0), 9999);
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "too few bytes"));
+}
+END_TEST
+
+/* Slower ones come behind all others. */
+START_TEST(test_slower)
+{
+	fakes[0].slower = fakes[1].slower = true;
+	ck_assert_int_eq(run_one(0, 0, 1000, 0), 1000);
+	ck_assert_uint_eq(fakes[0].copies + fakes[1].copies, 0);
+	ck_assert_uint_eq(fakes[2].copies, 1);
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "told to be slower"));
+	/* Where the others cannot, the first of the slower ones. */
+	for (size_t i = 2; i < COPYOFF_BACKENDS; i++)
+		fakes[i].limits.align = 512;
+	copyoff_ctx_fini(&fake_ctx);
+	fake_ctx.n_routes = 0;
+	ck_assert_int_eq(run_one(0, 0, 1000, 0), 1000);
+	ck_assert_uint_eq(fakes[2].copies, 2);
+	ck_assert_uint_eq(fakes[2].calls[1].len, 512);
+	ck_assert_uint_eq(fakes[0].copies, 1);
+	ck_assert_uint_eq(fakes[0].calls[0].len, 1000 - 512);
+}
+END_TEST
+
+/* An odd head goes to a slower one, and no more than that. */
+START_TEST(test_slower_head)
+{
+	fakes[0].slower = true;
+	for (size_t i = 1; i < COPYOFF_BACKENDS; i++)
+		fakes[i].limits.align = 512;
+	ck_assert_int_eq(run_one(100, 100, 412 + 512, 0), 412 + 512);
+	ck_assert_uint_eq(fakes[0].copies, 1);
+	ck_assert_uint_eq(fakes[0].calls[0].len, 412);
+	ck_assert_uint_eq(fakes[1].copies, 1);
+}
+END_TEST
+
+/* What the user has listed by name is used, slower or not. */
+START_TEST(test_slower_named)
+{
+	fakes[0].slower = true;
+	fake_ctx.named = 1;
+	ck_assert_int_eq(run_one(0, 0, 1000, 0), 1000);
+	ck_assert_uint_eq(fakes[0].copies, 1);
+}
+END_TEST
+
+/* A verdict says "slower" only if something faster can be used. */
+START_TEST(test_slower_verdict)
+{
+	struct copyoff_verdict verdict;
+
+	fakes[0].slower = true;
+	ck_assert_int_eq(run_one(0, 0, 1000, 0), 1000);
+	copyoff_route_verdict(&fake_ctx, &fake_ctx.routes[0], 0, 0, &verdict);
+	ck_assert_int_eq(verdict.usable, 0);
+	ck_assert_int_eq(verdict.reason, COPYOFF_REASON_SLOWER);
+	ck_assert_str_eq(verdict.text, "told to be slower");
+	fake_ctx.filter = 1;
+	copyoff_route_verdict(&fake_ctx, &fake_ctx.routes[0], 0, 0, &verdict);
+	ck_assert_int_eq(verdict.usable, 1);
+	ck_assert_int_eq(verdict.reason, COPYOFF_REASON_NONE);
+}
+END_TEST
+
 enum { MANY = 10000 };
 
 static struct copyoff_range many[MANY];
@@ -674,6 +755,12 @@ int main(void)
 	tcase_add_test(tc, test_max_total);
 	tcase_add_test(tc, test_min_total);
 	tcase_add_test(tc, test_min_total_of_the_rest);
+	tcase_add_test(tc, test_min_total_alone);
+	tcase_add_test(tc, test_min_total_note);
+	tcase_add_test(tc, test_slower);
+	tcase_add_test(tc, test_slower_head);
+	tcase_add_test(tc, test_slower_named);
+	tcase_add_test(tc, test_slower_verdict);
 	tcase_add_test(tc, test_batches);
 	tcase_add_test(tc, test_batch_ends);
 	tcase_add_test(tc, test_decline_at_the_prefix);

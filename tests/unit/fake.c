@@ -65,6 +65,8 @@ static int fake_probe(const struct copyoff_pair *pair, struct copyoff_offer *off
 		return copyoff_decline(offer, fake->probe_reason, 0, "told to decline", "");
 	offer->limits = fake->limits;
 	offer->unaligned_eof = fake->unaligned_eof;
+	offer->slower = fake->slower ? "told to be slower" : NULL;
+	offer->slower_remedy = "";
 	offer->traits = fake->offered_traits;
 	offer->priv = fake;
 	*offer->keep = fake;

@@ -17,12 +17,14 @@ static copyoff_mask bit(const char *name)
 
 static copyoff_mask parse(const char *list)
 {
-	copyoff_mask mask = 0xdead;
+	copyoff_mask mask = 0xdead, named = 0xdead;
 	const char *bad;
 	size_t bad_len;
 
-	ck_assert_msg(copyoff_filter_parse(list, &mask, &bad, &bad_len) == 0, "\"%s\" is refused",
-		      list);
+	ck_assert_msg(copyoff_filter_parse(list, &mask, &named, &bad, &bad_len) == 0,
+		      "\"%s\" is refused", list);
+	/* Listed by name is what is listed to be used. */
+	ck_assert_uint_eq(named, *list == '^' ? 0 : mask);
 	return mask;
 }
 
@@ -84,13 +86,14 @@ START_TEST(test_unknown)
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		copyoff_mask mask = 0xdead;
+		copyoff_mask mask = 0xdead, named = 0xbeef;
 		const char *bad = NULL;
 		size_t bad_len = 999;
 
-		ck_assert_int_eq(copyoff_filter_parse(cases[i].list, &mask, &bad, &bad_len),
+		ck_assert_int_eq(copyoff_filter_parse(cases[i].list, &mask, &named, &bad, &bad_len),
 				 -EINVAL);
 		ck_assert_uint_eq(mask, 0xdead); /* left alone */
+		ck_assert_uint_eq(named, 0xbeef);
 		ck_assert_uint_eq(bad_len, strlen(cases[i].bad));
 		ck_assert(memcmp(bad, cases[i].bad, bad_len) == 0);
 		ck_assert(bad >= cases[i].list && bad <= cases[i].list + strlen(cases[i].list));
