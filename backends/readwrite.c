@@ -32,11 +32,6 @@ static int64_t believable(int64_t ret, int64_t len)
 	return ret > len ? -EIO : ret;
 }
 
-/* Kept for a pair. */
-struct pair_state {
-	bool splice; /* worth trying */
-};
-
 static struct keep *get_keep(struct copyoff_offer *offer)
 {
 	struct keep *keep = *offer->keep;
@@ -68,22 +63,15 @@ static void readwrite_close(void *p)
 	copyoff_sys_free(keep);
 }
 
-static void readwrite_release(struct copyoff_offer *offer)
+static bool worth_splicing(const struct copyoff_pair *pair)
 {
-	copyoff_sys_free(offer->priv);
+	return !pair->in.direct && !pair->out.direct && pair->in.size_known &&
+	       pair->in.kind == COPYOFF_KIND_REGULAR && pair->out.kind == COPYOFF_KIND_REGULAR;
 }
 
 static int readwrite_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
 {
-	struct pair_state *state = copyoff_sys_alloc(sizeof(*state), sizeof(void *));
-
-	if (!state)
-		return -ENOMEM;
-	state->splice = !pair->in.direct && !pair->out.direct && pair->in.size_known &&
-			pair->in.kind == COPYOFF_KIND_REGULAR &&
-			pair->out.kind == COPYOFF_KIND_REGULAR;
-	offer->priv = state;
-	offer->limits.max_range = state->splice ? SPLICED_PIECE : BUFFERED_PIECE;
+	offer->limits.max_range = worth_splicing(pair) ? SPLICED_PIECE : BUFFERED_PIECE;
 	if (pair->chunk)
 		offer->limits.max_range = pair->chunk;
 	return 0;
@@ -221,18 +209,17 @@ static int64_t copy_buffered(struct keep *keep, const struct copyoff_pair *pair,
 static int64_t readwrite_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			      const struct copyoff_range *ranges, size_t n)
 {
-	struct pair_state *state = offer->priv;
 	struct keep *keep = get_keep(offer);
 
 	(void)n; /* limits.max_ranges is 1 */
 	if (!keep)
 		return -ENOMEM;
-	if (state->splice && ranges[0].len >= SPLICE_LEAST) {
+	if (worth_splicing(pair) && ranges[0].len >= SPLICE_LEAST) {
 		int64_t ret = copy_spliced(keep, pair, &ranges[0]);
 
+		/* A refused call costs little beside the copy: it is tried each time. */
 		if (ret != COPYOFF_DECLINE)
 			return ret;
-		state->splice = false;
 	}
 	return copy_buffered(keep, pair, &ranges[0]);
 }
@@ -243,6 +230,5 @@ const struct copyoff_backend copyoff_backend_readwrite = {
 	.unsized = true,
 	.probe = readwrite_probe,
 	.copy = readwrite_copy,
-	.release = readwrite_release,
 	.close = readwrite_close,
 };
