@@ -204,12 +204,29 @@ static bool same_file(int a, int b)
 	       x.dev == y.dev && x.ino == y.ino && x.rdev == y.rdev;
 }
 
+/*
+ * What is mounted at /proc may be anything.  To open another file and close it
+ * could drop locks on that one; a descriptor made with O_PATH has no part in
+ * them.
+ */
+static int leads_to(const char *path, int fd)
+{
+	int place = open(path, O_PATH | O_CLOEXEC);
+	bool same;
+
+	if (place < 0)
+		return -errno;
+	same = same_file(fd, place);
+	close(place);
+	return same ? 0 : -ENOENT;
+}
+
 int copyoff_sys_reopen(int fd, enum copyoff_access access)
 {
 	int flags = access == COPYOFF_ACCESS_READ ? O_RDONLY : O_WRONLY;
 	int mode = fcntl(fd, F_GETFL);
 	char path[40];
-	int copy;
+	int copy, ret;
 
 	if (mode < 0)
 		return -errno;
@@ -217,15 +234,11 @@ int copyoff_sys_reopen(int fd, enum copyoff_access access)
 		return -EBUSY;
 	/* Of this thread: threads may have descriptors of their own (unshare(2)). */
 	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
+	ret = leads_to(path, fd);
+	if (ret < 0)
+		return ret;
 	copy = open(path, flags | (mode & (O_SYNC | O_DSYNC)) | O_CLOEXEC);
-	if (copy < 0)
-		return -errno;
-	/* What is mounted at /proc may be anything. */
-	if (!same_file(fd, copy)) {
-		close(copy);
-		return -ENOENT;
-	}
-	return copy;
+	return copy < 0 ? -errno : copy;
 }
 
 int copyoff_sys_close(int fd)
