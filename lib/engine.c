@@ -32,9 +32,7 @@ static void explain(const struct copyoff_run *run, size_t i, char *buf, size_t s
 	struct copyoff_verdict verdict;
 
 	copyoff_route_verdict(run->ctx, run->route, i, run->flags, &verdict);
-	if (verdict.usable && !run->route->pair.in.size_known)
-		verdict.text = "cannot copy from a file that does not know its size";
-	else if (verdict.usable && run->total < verdict.limits.min_total)
+	if (verdict.usable && run->total < verdict.limits.min_total)
 		verdict.text = "these are too few bytes to be worth starting";
 	else if (verdict.usable)
 		verdict.text = "offsets or length do not fit its blocks";
@@ -56,8 +54,8 @@ static size_t first_refused(const struct copyoff_run *run, size_t end)
 	return end;
 }
 
-/* What kept a backend from answering, if that is the reason: lack of memory, mostly. */
-static int failed_probe(const struct copyoff_run *run)
+/* What a backend lacked for the moment, if that is the reason: memory, descriptors. */
+static int passing_error(const struct copyoff_run *run)
 {
 	int err = 0;
 
@@ -65,7 +63,9 @@ static int failed_probe(const struct copyoff_run *run)
 		const struct copyoff_offer *offer = &run->route->offers[i];
 
 		if (offer->state == COPYOFF_OFFER_DECLINED &&
-		    offer->reason == COPYOFF_REASON_FAILED)
+		    (offer->reason == COPYOFF_REASON_FAILED ||
+		     offer->reason == COPYOFF_REASON_RESOURCE) &&
+		    !copyoff_forbidden(offer->traits, run->flags))
 			err = -offer->error;
 	}
 	return err;
@@ -79,7 +79,7 @@ static int no_backend(struct copyoff_run *run, uint64_t src, uint64_t dst, uint6
 {
 	char why[COPYOFF_MESSAGE_SIZE / 2] = "all are filtered or not built";
 	size_t i = first_refused(run, COPYOFF_BACKENDS);
-	int err = failed_probe(run);
+	int err = passing_error(run);
 
 	if (!run->route->pair.in.size_known && copyoff_at_end(&run->route->pair.in, src))
 		return 0;

@@ -111,6 +111,9 @@ struct copyoff_offer *copyoff_route_offer(struct copyoff_ctx *ctx, struct copyof
 bool copyoff_route_is_slower(const struct copyoff_ctx *ctx, const struct copyoff_route *route,
 			     size_t i);
 
+/* Why @flags forbid what @traits (COPYOFF_TRAIT_*) do; NULL if they do not. */
+const char *copyoff_forbidden(unsigned traits, unsigned flags);
+
 /* What there is to say of the backend at @i, when all have been asked. */
 void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_route *route,
 			   size_t i, unsigned flags, struct copyoff_verdict *verdict);

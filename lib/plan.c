@@ -90,8 +90,7 @@ static void probe(struct copyoff_ctx *ctx, const struct copyoff_pair *pair,
 	copyoff_trace_decline(ctx, offer);
 }
 
-/* Why @flags forbid what @traits do; NULL if they do not. */
-static const char *forbidden(unsigned traits, unsigned flags)
+const char *copyoff_forbidden(unsigned traits, unsigned flags)
 {
 	if ((flags & COPYOFF_NO_SHARE) &&
 	    (traits & (COPYOFF_TRAIT_SHARES | COPYOFF_TRAIT_MAY_SHARE)))
@@ -117,11 +116,11 @@ struct copyoff_offer *copyoff_route_offer(struct copyoff_ctx *ctx, struct copyof
 		return NULL;
 	if (offer->state == COPYOFF_OFFER_UNKNOWN) {
 		/* Where sharing is forbidden, do not even ask for it. */
-		if (forbidden(offer->traits, flags & COPYOFF_NO_SHARE))
+		if (copyoff_forbidden(offer->traits, flags & COPYOFF_NO_SHARE))
 			return NULL;
 		probe(ctx, &route->pair, offer);
 	}
-	if (offer->state != COPYOFF_OFFER_OPEN || forbidden(offer->traits, flags))
+	if (offer->state != COPYOFF_OFFER_OPEN || copyoff_forbidden(offer->traits, flags))
 		return NULL;
 	return offer;
 }
@@ -140,7 +139,8 @@ static bool has_faster(const struct copyoff_ctx *ctx, const struct copyoff_route
 		const struct copyoff_offer *offer = &route->offers[i];
 
 		if (offer->state == COPYOFF_OFFER_OPEN && !filtered(ctx, i) &&
-		    !forbidden(offer->traits, flags) && !copyoff_route_is_slower(ctx, route, i))
+		    !copyoff_forbidden(offer->traits, flags) &&
+		    !copyoff_route_is_slower(ctx, route, i))
 			return true;
 	}
 	return false;
@@ -161,7 +161,7 @@ void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_r
 {
 	const struct copyoff_offer *offer = &route->offers[i];
 	const struct copyoff_backend_info *info = copyoff_registry_info(i);
-	const char *why = forbidden(offer->traits, flags);
+	const char *why = copyoff_forbidden(offer->traits, flags);
 
 	*verdict = (struct copyoff_verdict){
 		.backend = info->name,
@@ -183,6 +183,9 @@ void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_r
 		verdict->error = offer->error;
 	} else if (why) {
 		refuse(verdict, COPYOFF_REASON_POLICY, why, "call without that flag");
+	} else if (!route->pair.in.size_known && !offer->backend->unsized) {
+		refuse(verdict, COPYOFF_REASON_FILE_TYPE,
+		       "the source is empty, or does not know its size", "");
 	} else if (copyoff_route_is_slower(ctx, route, i) && has_faster(ctx, route, flags)) {
 		refuse(verdict, COPYOFF_REASON_SLOWER, offer->slower, offer->slower_remedy);
 	}

@@ -543,6 +543,8 @@ END_TEST
 /* Only those that read to the end get files that do not know theirs. */
 START_TEST(test_unknown_size)
 {
+	struct copyoff_verdict verdict;
+
 	fakes[0].backend.unsized = false;
 	fake_in.size_known = false;
 	fake_in.size = 0;
@@ -553,6 +555,9 @@ START_TEST(test_unknown_size)
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++)
 		ck_assert_uint_eq(fakes[i].copies, 0);
 	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "size"));
+	copyoff_route_verdict(&fake_ctx, &fake_ctx.routes[0], 0, 0, &verdict);
+	ck_assert_int_eq(verdict.usable, 0);
+	ck_assert_int_eq(verdict.reason, COPYOFF_REASON_FILE_TYPE);
 }
 END_TEST
 
@@ -652,6 +657,18 @@ START_TEST(test_reopened)
 		copyoff_ctx_fini(&fake_ctx);
 	}
 	fake_reset();
+}
+END_TEST
+
+/* If that is why there is no backend left, its errno is the answer. */
+START_TEST(test_lack_of_resource)
+{
+	struct fake_step step = { FAKE_DECLINE, COPYOFF_REASON_RESOURCE };
+
+	fake_ctx.filter = 1;
+	fake_script(0, &step, 1);
+	ck_assert_int_eq(run_one(0, 0, 1000, 0), -ENODATA);
+	ck_assert_int_eq(run_one(0, 0, 1000, 0), 1000); /* it is asked again */
 }
 END_TEST
 
@@ -780,6 +797,7 @@ int main(void)
 	tcase_add_test(tc, test_routes);
 	tcase_add_test(tc, test_routes_differ_by_mode);
 	tcase_add_test(tc, test_reopened);
+	tcase_add_test(tc, test_lack_of_resource);
 	tcase_add_test(tc, test_asked_again);
 	tcase_add_test(tc, test_small_with_context);
 	tcase_add_test(tc, test_small_without_context);
