@@ -35,8 +35,8 @@
  * keeps no state outside contexts except facts that cannot change until the
  * next boot.  copyoff_copy() may be called from any number of threads.  A
  * context and its plans belong to one thread at a time; different contexts are
- * independent.  After fork(2), only one of the two processes may go on with a
- * context or free it.
+ * independent.  After fork(2), each of the two processes has a context of its
+ * own, unless it was in use by another thread at that moment.
  *
  * Environment.  Read with secure_getenv(3), and weaker than options:
  *   COPYOFF_BACKENDS  backend filter, see copyoff_opts.backends
@@ -288,7 +288,8 @@ struct copyoff_range {
  * copied where that can be known before; additionally:
  *   EINVAL     @v NULL with @n > 0; @n > COPYOFF_RANGES_MAX; overlap
  *   EOVERFLOW  the sum of all lengths exceeds INT64_MAX
- *   ENOMEM     no memory to check the ranges (16 bytes per range)
+ *   ENOMEM     no memory to check the ranges (16 bytes per range, and what qsort(3)
+ *              takes)
  */
 COPYOFF_API int64_t copyoff_ctx_copyv(copyoff_ctx *ctx, int fd_in, int fd_out,
 				      const struct copyoff_range *v, size_t n, unsigned flags);

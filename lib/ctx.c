@@ -18,16 +18,34 @@ void copyoff_ctx_init(struct copyoff_ctx *ctx)
 	copyoff_ctx_begin(ctx);
 }
 
-void copyoff_ctx_fini(struct copyoff_ctx *ctx)
+static void close_kept(struct copyoff_ctx *ctx)
 {
-	for (size_t i = 0; i < ctx->n_routes; i++)
-		copyoff_route_release(&ctx->routes[i]);
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
 		const struct copyoff_backend *backend = copyoff_registry_get(i);
 
 		if (ctx->keep[i] && backend->close)
 			backend->close(ctx->keep[i]);
+		ctx->keep[i] = NULL;
 	}
+}
+
+void copyoff_ctx_fini(struct copyoff_ctx *ctx)
+{
+	for (size_t i = 0; i < ctx->n_routes; i++)
+		copyoff_route_release(&ctx->routes[i]);
+	close_kept(ctx);
+}
+
+void copyoff_ctx_own(struct copyoff_ctx *ctx)
+{
+	int64_t process;
+
+	if (ctx->once)
+		return;
+	process = copyoff_sys_process();
+	if (process != ctx->process)
+		close_kept(ctx); /* closes the descriptors of this process only */
+	ctx->process = process;
 }
 
 /* Option structs of newer programs may be larger; what is unknown must be zero. */

@@ -380,6 +380,7 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	struct copyoff_run run; /* the batch is large and needs no zeroing */
 	int err, sync_err;
 
+	copyoff_ctx_own(ctx);
 	run.ctx = ctx;
 	run.route = copyoff_ctx_route(ctx, in, out);
 	run.v = v;

@@ -150,8 +150,9 @@ struct copyoff_ctx {
 	bool debug; /* COPYOFF_DEBUG */
 	bool once; /* for one call of copyoff_copy() */
 
-	/* What backends keep, see copyoff_offer.keep. */
+	/* What backends keep, see copyoff_offer.keep, and the process that made it. */
 	void *keep[COPYOFF_BACKENDS];
+	int64_t process;
 
 	/* Verdicts for the pairs used last; the first n_routes are valid. */
 	struct copyoff_route routes[COPYOFF_ROUTES];
@@ -169,6 +170,12 @@ void copyoff_ctx_init(struct copyoff_ctx *ctx);
 int copyoff_ctx_set_opts(struct copyoff_ctx *ctx, const struct copyoff_opts *opts);
 void copyoff_ctx_read_environment(struct copyoff_ctx *ctx);
 void copyoff_ctx_fini(struct copyoff_ctx *ctx);
+
+/*
+ * After fork(2) both processes have the same rings and pipes: this one gets its
+ * own.
+ */
+void copyoff_ctx_own(struct copyoff_ctx *ctx);
 
 /* Is there anything in the environment for us? */
 bool copyoff_environment_is_set(void);

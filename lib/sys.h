@@ -96,6 +96,9 @@ int copyoff_sys_fdatasync(int fd);
 void *copyoff_sys_alloc(size_t size, size_t align);
 void copyoff_sys_free(void *p);
 
+/* getpid(2).  Cannot fail. */
+int64_t copyoff_sys_process(void);
+
 /* Monotonic nanoseconds. */
 uint64_t copyoff_sys_now(void);
 

@@ -380,6 +380,11 @@ void copyoff_sys_free(void *p)
 	free(p);
 }
 
+int64_t copyoff_sys_process(void)
+{
+	return getpid();
+}
+
 uint64_t copyoff_sys_now(void)
 {
 	struct timespec ts;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { K = 1024, M = 1024 * K };
@@ -462,6 +463,40 @@ START_TEST(test_as_the_kernel)
 }
 END_TEST
 
+/* The same context in two processes: neither gets the other's bytes. */
+static void copy_again_and_again(copyoff_ctx *ctx, unsigned seed)
+{
+	struct file in, out;
+
+	file_make(&in, 2 * M, seed);
+	file_make(&out, 2 * M, seed + 1);
+	for (int i = 0; i < 20; i++) {
+		file_write(&in, 0, 2 * M, seed + 2 + (unsigned)i);
+		checked_copy(HOW_CONTEXT, ctx, &in, 0, &out, 0, 2 * M, 0);
+	}
+	file_close(&in);
+	file_close(&out);
+}
+
+START_TEST(test_after_fork)
+{
+	copyoff_ctx *ctx = context_new(0, 0);
+	pid_t child;
+	int status;
+
+	copy_again_and_again(ctx, 1000); /* makes what a context keeps */
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	copy_again_and_again(ctx, child == 0 ? 2000 : 3000);
+	copyoff_ctx_free(ctx);
+	if (child == 0)
+		_exit(EXIT_SUCCESS);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS,
+		      "the child ended with status 0x%x", (unsigned)status);
+}
+END_TEST
+
 TCase *cases_data(void)
 {
 	TCase *tc = tcase_create("data");
@@ -480,6 +515,7 @@ TCase *cases_data(void)
 	tcase_add_loop_test(tc, test_files_of_unknown_size, 0, HOW_COUNT);
 	tcase_add_test(tc, test_dirty_source);
 	tcase_add_test(tc, test_descriptor_reused);
+	tcase_add_test(tc, test_after_fork);
 	tcase_add_loop_test(tc, test_as_the_kernel, 0, HOW_COUNT);
 	return tc;
 }

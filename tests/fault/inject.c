@@ -130,6 +130,12 @@ WRAP(uint64_t, file_size_limit, (void))
 	return __real_copyoff_sys_file_size_limit();
 }
 
+WRAP(int64_t, process, (void))
+{
+	inject_strike(FAULT_process);
+	return __real_copyoff_sys_process();
+}
+
 WRAP(uint64_t, now, (void))
 {
 	inject_strike(FAULT_now);

@@ -44,6 +44,7 @@ enum {
 	X(fdatasync, CAN_ERR)                                                                      \
 	X(alloc, CAN_NOMEM)                                                                        \
 	X(free, 0)                                                                                 \
+	X(process, 0)                                                                              \
 	X(now, 0)                                                                                  \
 	X(getenv, 0)                                                                               \
 	X(debug, 0)                                                                                \
