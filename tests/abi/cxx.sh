@@ -3,13 +3,13 @@
 #
 # cxx.sh COMPILER SHARED - a C++ program links with the C functions
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 compiler=$1
 shared=$2
 
-command -v "$compiler" >/dev/null || skip "$compiler was not found"
+need "$compiler"
 nm -D "$shared" >"$work/dynamic"
 ! grep -q ' U __\(a\|ub\|t\)san_' "$work/dynamic" || skip "the library is sanitized"
 
@@ -37,4 +37,3 @@ nm -D "$shared" >"$work/dynamic"
 [ "$failures" != 0 ] || read -r number count < <("$work/program")
 [ "${count:-0}" = "$(header_functions | wc -l)" ] || wrong "linked ${count:-no} functions"
 [ "${number:-0}" -gt 0 ] || wrong "copyoff_version() returned ${number:-nothing}"
-finish "$compiler"

@@ -6,8 +6,8 @@
 # A quotation is marked with a comment, .\" quote FILE, right before .EX; the
 # code of the header is compared by pages.sh.
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 # Is file $1 a contiguous part of file $2, line by line?
 is_part_of() {
@@ -54,4 +54,3 @@ for page in "$docs"/copyoff*.[37]; do
 	done
 done
 [ "$quotes" -gt 0 ] || wrong "no quotation found"
-finish "$quotes quotations"

@@ -3,13 +3,13 @@
 #
 # header.sh COMPILER STANDARD - the header alone compiles, without a warning
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 compiler=$1
 standard=$2
 
-command -v "$compiler" >/dev/null || skip "$compiler was not found"
+need "$compiler"
 case $standard in
 c++*) language=c++ ;;
 *) language=c ;;
@@ -28,4 +28,3 @@ END
 "$compiler" -x "$language" -std="$standard" -Wall -Wextra -pedantic -Werror \
 	-I"$root/include" -fsyntax-only "$work/alone" ||
 	wrong "$compiler -std=$standard rejects the header"
-finish "$compiler -std=$standard"

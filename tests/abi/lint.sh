@@ -3,10 +3,10 @@
 #
 # lint.sh - the manual pages have no mistakes of form
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
-command -v mandoc >/dev/null || skip "mandoc was not found"
+need mandoc
 mandoc -Tlint -W warning "$docs"/*.[137] >&2 || wrong "mandoc complains"
 
 # References to our own pages lead to a page.
@@ -17,4 +17,3 @@ for page in "$docs"/*.[137]; do
 		[ -f "$docs/$target" ] || wrong "$(basename "$page"): no page $target"
 	done <"$work/targets"
 done
-finish "manual pages"

@@ -3,8 +3,8 @@
 #
 # off_t.sh - a small off_t is an error that names copyoff_needs_64_bit_off_t
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 compile() {
 	"$CC" -m32 -x c -I"$root/include" -fsyntax-only "$@" "$work/in.c" 2>"$work/messages"
@@ -21,4 +21,3 @@ echo '#include <copyoff.h>' >"$work/in.c"
 grep -q copyoff_needs_64_bit_off_t "$work/messages" ||
 	wrong "the message does not name copyoff_needs_64_bit_off_t: $(cat "$work/messages")"
 compile -D_FILE_OFFSET_BITS=64 || wrong "it does not compile with a 64-bit off_t"
-finish "32-bit off_t refused"

@@ -3,8 +3,8 @@
 #
 # pages.sh - the manual pages say no less than the header
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 sections='NAME SYNOPSIS DESCRIPTION RETURN_VALUE ERRORS THREADS EXAMPLE VERSIONS SEE_ALSO'
 
@@ -70,7 +70,7 @@ while read -r name; do
 		continue
 	}
 	unescape <"$page" | sed -n "/^struct $name {\$/,/^};/p" | normalize >"$work/shown"
-	same "struct $name in the header" "$work/expected" "in $(basename "$page")" "$work/shown"
+	same_lines "struct $name in the header" "$work/expected" "in $(basename "$page")" "$work/shown"
 	sed 's/^struct [a-z_]* {//; s/(\*\([a-z_]*\)).*/ \1;/; s/[{}]//g' "$work/expected" |
 		sed -n 's/.*[ *]\([a-z_][a-z_]*\);$/\1/p' >"$work/fields"
 	not_empty "fields of struct $name" "$work/fields"
@@ -79,5 +79,3 @@ while read -r name; do
 			wrong "$(basename "$page") does not explain $field of struct $name"
 	done <"$work/fields"
 done <"$work/structs"
-
-finish "sections, errors, constants and structures"

@@ -3,8 +3,8 @@
 #
 # synopsis.sh - the SYNOPSIS of each page compiles and is what the header says
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 for page in "$docs"/copyoff_*.3; do
 	name=$(basename "$page" .3)
@@ -15,6 +15,5 @@ for page in "$docs"/copyoff_*.3; do
 
 	header_prototypes | grep "\b$name(" >"$work/expected"
 	sed '/^#/d' "$work/$name.c" | normalize | sed '/^$/d' >"$work/found"
-	same "$name in the header" "$work/expected" "in $name.3" "$work/found"
+	same_lines "$name in the header" "$work/expected" "in $name.3" "$work/found"
 done
-finish "$(find "$work" -name '*.c' | wc -l) pages"

@@ -4,8 +4,8 @@
 # version.sh library SHARED|pkgconfig FILE|changelog|map - the version of the
 # header is the version of everything else
 set -euo pipefail
-# shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 part() {
 	sed -n "s/^#define COPYOFF_VERSION_$1 \([0-9]*\)\$/\1/p" "$header"
@@ -35,7 +35,7 @@ map)
 	sed -n 's/^}  *\(COPYOFF_[0-9.]*\);$/\1/p' "$map" >"$work/parents"
 	not_empty "nodes in the version map" "$work/nodes"
 	sed '$d' "$work/nodes" >"$work/expected"
-	same "the nodes before the last" "$work/expected" "the parents" "$work/parents"
+	same_lines "the nodes before the last" "$work/expected" "the parents" "$work/parents"
 	newest=$(tail -n 1 "$work/nodes")
 	last=$(printf '%s\n' "${newest#COPYOFF_}" "$(part MAJOR).$(part MINOR)" | sort -V | tail -n 1)
 	[ "$last" = "$(part MAJOR).$(part MINOR)" ] || wrong "$newest is newer than the header, $version"
@@ -44,4 +44,3 @@ map)
 	wrong "unknown: $1"
 	;;
 esac
-finish "$1 $version"

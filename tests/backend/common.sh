@@ -1,38 +1,21 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# Sourced by the tests of new backends, with the source tree as argument.  Works on
-# a copy of the tree, $tree, and a build of it, $build; both are removed at the end.
-# shellcheck disable=SC2034  # used by those who source this
+# Sourced by the tests of new backends.  They work on a copy of the tree, $tree, and
+# a build of it, $build.
+# shellcheck source=../lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-source_tree=$1
-work=$(mktemp -d "${TMPDIR:-/tmp}/copyoff-backend.XXXXXX")
+need cmake pkg-config
+pkg-config --exists check || skip "check was not found"
+make_work
 tree=$work/tree
 build=$work/build
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-unset COPYOFF_BACKENDS COPYOFF_DEBUG
-
-skip() {
-	echo "SKIP: $*"
-	exit 77
-}
-
-die() {
-	echo "FAILED: $*"
-	exit 1
-}
-
-for tool in cmake pkg-config; do
-	command -v "$tool" >/dev/null || skip "$tool is not installed"
-done
-pkg-config --exists check || skip "check is not installed"
 
 # The tree without builds in it, and without the tests and examples that are not needed.
 copy_tree() {
 	mkdir "$tree"
-	tar -C "$source_tree" --exclude-vcs --exclude-tag-all=CMakeCache.txt -cf - . |
+	tar -C "$root" --exclude-vcs --exclude-tag-all=CMakeCache.txt -cf - . |
 		tar -C "$tree" -xf -
 	echo 'add_subdirectory(conformance)' >"$tree/tests/CMakeLists.txt"
 	: >"$tree/examples/CMakeLists.txt"
@@ -47,9 +30,7 @@ add_line() {
 }
 
 build_tree() {
-	if ! { cmake -S "$tree" -B "$build" -DCOPYOFF_TOOLS=OFF -DCOPYOFF_WERROR=ON \
-		-DCMAKE_BUILD_TYPE=Debug && cmake --build "$build"; } >"$work/log" 2>&1; then
-		cat "$work/log"
-		die "does not build"
-	fi
+	run 0 cmake -S "$tree" -B "$build" -DCOPYOFF_TOOLS=OFF -DCOPYOFF_WERROR=ON \
+		-DCMAKE_BUILD_TYPE=Debug
+	run 0 cmake --build "$build"
 }

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 #
-# lying.sh SOURCE-TREE - the conformance suite finds every backend that lies
+# lying.sh - the conformance suite finds every backend that lies
 #
 # liar.c is built in; without a lie it passes, so that it is the lie that fails.
 set -euo pipefail
-
-# shellcheck source=tests/backend/common.sh
-. "$(dirname "$0")/common.sh"
+# shellcheck source-path=SCRIPTDIR source=common.sh
+source "$(dirname "$0")/common.sh"
 
 copy_tree
 cp "$(dirname "$0")/liar.c" "$tree/backends/liar.c"
@@ -24,10 +23,8 @@ suite() {
 	COPYOFF_TEST_LIE=$1 "$build/tests/conformance/conformance" liar >"$work/$1" 2>&1
 }
 
-suite none || {
-	cat "$work/none"
-	die "the backend fails also without a lie"
-}
+logs=("$work/none")
+suite none || die "the backend fails also without a lie"
 echo "none: passes"
 grep -o '"[a-z-]*", /\* lie \*/' "$(dirname "$0")/liar.c" | cut -d'"' -f2 >"$work/lies"
 [[ $(wc -l <"$work/lies") -ge 6 ]] || die "found no lies in liar.c"
@@ -35,9 +32,7 @@ while read -r lie; do
 	status=0
 	suite "$lie" || status=$?
 	failed=$(grep -oE ':[FE]:[a-z]+:[a-z_0-9]+' "$work/$lie" | sort -u | wc -l)
-	[[ $status -eq 1 && $failed -gt 0 ]] || {
-		cat "$work/$lie"
-		die "$lie: nobody noticed, status $status"
-	}
+	logs=("$work/$lie")
+	[[ $status -eq 1 && $failed -gt 0 ]] || die "$lie: nobody noticed, status $status"
 	echo "$lie: found by $failed tests"
 done <"$work/lies"

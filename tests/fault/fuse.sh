@@ -4,6 +4,8 @@
 # fuse.sh FAULTFS STEP CASE - a file system and a device that fail where they are
 # told to
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+source "$(dirname "$0")/../lib.sh"
 
 faultfs=$1
 step=$2
@@ -12,22 +14,10 @@ mib=1048576
 size=$((6 * mib))
 EIO=5 EXDEV=18 EINVAL=22 ENOSPC=28 ENOSYS=38 EOPNOTSUPP=95 EPERM=1
 
-skip() {
-	echo "SKIP: $*"
-	exit 77
-}
-
-fail() {
-	echo "FAILED: $*"
-	[[ ! -s $dir/err ]] || sed 's/^/message: /' "$dir/err"
-	exit 1
-}
-
 [[ -r /dev/fuse && -w /dev/fuse ]] || skip "/dev/fuse cannot be used"
-command -v fusermount3 >/dev/null || skip "fusermount3 was not found"
-unset COPYOFF_BACKENDS COPYOFF_DEBUG
-
-dir=$(mktemp -d "${TMPDIR:-/tmp}/copyoff-fuse.XXXXXX")
+need fusermount3
+make_work
+undo+=(release)
 loop=
 
 detach() {
@@ -37,40 +27,29 @@ detach() {
 
 release() {
 	detach
-	! mountpoint -q "$dir/mnt" || fusermount3 -u "$dir/mnt" || fusermount3 -uz "$dir/mnt"
+	! mountpoint -q "$work/mnt" || fusermount3 -u "$work/mnt" || fusermount3 -uz "$work/mnt"
 }
 
-cleanup() {
-	local status=$?
-	trap - EXIT
-	release || status=1
-	rm -rf "$dir"
-	exit "$status"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-mkdir "$dir/back" "$dir/mnt"
-src=$dir/mnt/src
-dst=$dir/mnt/dst
+mkdir "$work/back" "$work/mnt"
+src=$work/mnt/src
+dst=$work/mnt/dst
 
 # A new mount, new files, and no rules: the kernel remembers some refusals for as
 # long as a file system is mounted.
 start() {
 	release
-	head -c "$size" /dev/urandom >"$dir/back/src"
-	head -c "$size" /dev/urandom >"$dir/back/dst"
-	"$faultfs" "$dir/back" "$dir/mnt" -s -o default_permissions 2>"$dir/err" ||
-		skip "a file system in user space cannot be mounted: $(<"$dir/err")"
+	head -c "$size" /dev/urandom >"$work/back/src"
+	head -c "$size" /dev/urandom >"$work/back/dst"
+	"$faultfs" "$work/back" "$work/mnt" -s -o default_permissions 2>"$work/err" ||
+		skip "a file system in user space cannot be mounted: $(<"$work/err")"
 }
 
 rule() {
-	echo "$*" >"$dir/mnt/.rules"
+	echo "$*" >"$work/mnt/.rules"
 }
 
 no_rules() {
-	: >"$dir/mnt/.rules"
+	: >"$work/mnt/.rules"
 }
 
 # expect COUNT ERRNO BACKEND STEP-ARGUMENTS...: one call does exactly that; "-" is
@@ -78,11 +57,11 @@ no_rules() {
 expect() {
 	local want=("$1" "$2" "$3") got i
 	shift 3
-	"$step" "$@" >"$dir/out" 2>"$dir/err" || fail "$* ended with status $?: $(<"$dir/out")"
-	read -r -a got <"$dir/out"
+	run 0 "$step" "$@"
+	read -r -a got <"$work/.log/out"
 	for i in 0 1 2; do
 		[[ ${want[i]} == - || ${want[i]} == "${got[i]}" ]] ||
-			fail "$case: ${got[*]} instead of ${want[*]} ($*)"
+			die "$case: ${got[*]} instead of ${want[*]} ($*)"
 	done
 	echo "$case: ${got[*]}"
 }
@@ -90,19 +69,19 @@ expect() {
 # The rest, from the count of the last call on, is copied once there are no faults.
 rest() {
 	local from
-	read -r from _ <"$dir/out"
+	read -r from _ <"$work/.log/out"
 	((from >= 0)) || from=0
 	no_rules
-	"$step" "$1" "$2" "$from" >"$dir/out" 2>"$dir/err" || fail "the rest: $(<"$dir/out")"
-	cmp "${3:-$dir/back/src}" "${4:-$dir/back/dst}" || fail "the whole copy is wrong"
+	run 0 "$step" "$1" "$2" "$from"
+	same "$work/back/src" "$work/back/dst"
 }
 
 need_loop() {
-	[[ $(id -u) -eq 0 ]] || skip "needs root"
+	need_root
 	losetup -f >/dev/null 2>&1 || skip "there are no loop devices"
 	start
-	loop=$(losetup -f --show --direct-io=off "$dir/mnt/$1" 2>"$dir/err") ||
-		skip "no loop device: $(<"$dir/err")"
+	loop=$(losetup -f --show --direct-io=off "$work/mnt/$1" 2>"$work/err") ||
+		skip "no loop device: $(<"$work/err")"
 }
 
 case $case in
@@ -163,10 +142,10 @@ server-lies)
 	# More than was asked for is not believed, by the kernel or by the library.
 	start
 	rule "copy_file_range 0 0 $size -1 +$size"
-	"$step" "$src" "$dst" 0 >"$dir/out" 2>"$dir/err" || fail "$(<"$dir/out")"
-	read -r count _ <"$dir/out"
-	((count <= size)) || fail "a count of $count was believed"
-	echo "$case: $(<"$dir/out")"
+	run 0 "$step" "$src" "$dst" 0
+	read -r count _ <"$work/.log/out"
+	((count <= size)) || die "a count of $count was believed"
+	echo "$case: $(<"$work/.log/out")"
 	rest "$src" "$dst"
 	;;
 fsync-eio)
@@ -185,40 +164,39 @@ device-read)
 	# A bad block at 2 MiB of a device that is copied to a file.
 	for flag in verify direct; do
 		need_loop src
-		rm -f "$dir/copy"
+		rm -f "$work/copy"
 		rule "read $EIO $((2 * mib)) 4096 -1"
-		truncate -s "$size" "$dir/copy"
-		"$step" "$loop" "$dir/copy" 0 "$flag" >"$dir/out" 2>"$dir/err" ||
-			fail "$flag: $(<"$dir/out")"
-		read -r count error backend <"$dir/out"
+		truncate -s "$size" "$work/copy"
+		run 0 "$step" "$loop" "$work/copy" 0 "$flag"
+		read -r count error backend <"$work/.log/out"
 		# Devices are read ahead, and in larger pieces than files.
-		((count > 0 && count <= 2 * mib)) || fail "$flag: count $count"
-		[[ $error -eq $EIO ]] || fail "$flag: error $error"
+		((count > 0 && count <= 2 * mib)) || die "$flag: count $count"
+		[[ $error -eq $EIO ]] || die "$flag: error $error"
 		echo "$case $flag: $count $error $backend"
-		expect -1 $EIO none "$loop" "$dir/copy" $((2 * mib)) "$flag"
+		expect -1 $EIO none "$loop" "$work/copy" $((2 * mib)) "$flag"
 		no_rules
-		expect $((size - count)) 0 - "$loop" "$dir/copy" "$count" "$flag"
-		cmp "$dir/back/src" "$dir/copy" || fail "the whole copy is wrong"
+		expect $((size - count)) 0 - "$loop" "$work/copy" "$count" "$flag"
+		same "$work/back/src" "$work/copy"
 	done
 	;;
 device-write)
 	# A device that takes no more from 4 MiB on.
 	need_loop dst
-	cp "$dir/back/src" "$dir/copy"
+	cp "$work/back/src" "$work/copy"
 	rule "write $ENOSPC $((4 * mib)) $((2 * mib)) -1"
-	expect -1 - none "$dir/copy" "$loop" $((4 * mib)) direct
-	read -r _ error _ <"$dir/out"
-	[[ $error -eq $ENOSPC || $error -eq $EIO ]] || fail "error $error"
+	expect -1 - none "$work/copy" "$loop" $((4 * mib)) direct
+	read -r _ error _ <"$work/.log/out"
+	[[ $error -eq $ENOSPC || $error -eq $EIO ]] || die "error $error"
 	# Through the cache, it is found when the bytes are to be on the device.
-	expect -1 - none "$dir/copy" "$loop" 0 sync
-	read -r _ error _ <"$dir/out"
-	[[ $error -eq $ENOSPC || $error -eq $EIO ]] || fail "error $error"
+	expect -1 - none "$work/copy" "$loop" 0 sync
+	read -r _ error _ <"$work/.log/out"
+	[[ $error -eq $ENOSPC || $error -eq $EIO ]] || die "error $error"
 	no_rules
 	blockdev --flushbufs "$loop" || true # what is left of the failure
-	expect $size 0 - "$dir/copy" "$loop" 0 sync
-	cmp "$dir/copy" "$dir/back/dst" || fail "the whole copy is wrong"
+	expect $size 0 - "$work/copy" "$loop" 0 sync
+	same "$work/copy" "$work/back/dst"
 	;;
 *)
-	fail "there is no case $case"
+	die "there is no case $case"
 	;;
 esac

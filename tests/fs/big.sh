@@ -11,10 +11,6 @@ cd "$mnt"
 GIB=$((1 << 30))
 TIB=$((1 << 40))
 
-identical() {
-	"$programs/fs-same" "$1" "$2" >>"$work/log" || die "$1 and $2 differ"
-}
-
 # Around 2 and 4 GiB, each to the other.
 truncate -s $((5 * GIB)) src
 for at in $((2 * GIB)) $((4 * GIB)); do

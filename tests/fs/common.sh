@@ -6,66 +6,40 @@
 #
 # A test runs in a mount namespace of its own, and its loop devices detach when
 # they are unmounted: nothing is left behind, however it ends, but a directory
-# of images, which a trap removes.
+# of images, which is removed unless the test is killed.
 #
 # shellcheck disable=SC2034  # variables for those who source this
+# shellcheck source=../lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 fs=$1
 programs=$2
-unset COPYOFF_BACKENDS COPYOFF_DEBUG
-
-skip() {
-	echo "SKIP: $*"
-	exit 77
-}
-
-need() {
-	local tool
-	for tool; do
-		command -v "$tool" >/dev/null || skip "$tool is not installed"
-	done
-}
-
-# What was said last explains most failures.
-die() {
-	echo "FAILED (line ${BASH_LINENO[-2]}): $*"
-	[[ -s $work/log ]] && tail -n 20 "$work/log" | sed 's/^/log: /'
-	exit 1
-}
 
 if [[ ${COPYOFF_TEST_NAMESPACE:-} != "$$" ]]; then
-	[[ $(id -u) -eq 0 ]] || skip "needs root"
+	need_root
 	need unshare
 	unshare -m true 2>/dev/null || skip "mount namespaces are not allowed here"
 	COPYOFF_TEST_NAMESPACE=$$ exec unshare -m --propagation private "$BASH" "$0" "$@"
 fi
 
-work=$(mktemp -d "${COPYOFF_TEST_TMP:-${TMPDIR:-/tmp}}/copyoff-fs.XXXXXX")
-mounts=() # unmounted at the end, the last one first
-undo=()   # commands to run before that, the last one first
+make_work "${COPYOFF_TEST_TMP-}"
+logs+=("$work/log") # what was said last explains most failures
+undo+=(unmount_all)
+mounts=()
 
-cleanup() {
-	local status=$? i
-	trap - EXIT
-	set +e
-	cd /
-	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
-		eval "${undo[i]}" || status=1
-	done
+unmount_all() {
+	local i status=0
+
 	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
 		unmount "${mounts[i]}" || status=1
 	done
-	rm -rf --one-file-system "$work" || status=1
-	exit "$status"
+	return "$status"
 }
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 # A process that was killed may take a moment to let go.
 unmount() {
 	for _ in 1 2 3 4 5; do
-		umount "$1" 2>/dev/null && return
+		umount "$1" 2>/dev/null && return 0
 		sleep 0.2
 	done
 	umount "$1" || umount -l "$1"
@@ -213,9 +187,9 @@ allocated() {
 	fi
 }
 
-# same FILE FILE: equal in every byte and in size.
-same() {
-	cmp "$1" "$2" >>"$work/log" 2>&1 || die "$1 and $2 differ"
+# identical FILE FILE: equal; large holes in them take no time.
+identical() {
+	"$programs/fs-same" "$1" "$2" >>"$work/log" || die "$1 and $2 differ"
 }
 
 # same_part FILE OFFSET FILE OFFSET LENGTH

@@ -12,15 +12,14 @@ fill a.image 0 $size 1
 fill b.image 0 $size 2
 fill file 0 $((20 * MIB)) 3
 
-# attach IMAGE [OPTION...]: the name of the device is in $device.
-attach() {
-	device=$(losetup --find --show "${@:2}" "$1" 2>>"$work/log") || skip "no loop device"
-	# A device that was made read-only would stay so for its next user.
-	undo+=("losetup -d $device" "blockdev --setrw $device")
+# A device that was made read-only would stay so for its next user.
+attach_writable() {
+	attach "$@"
+	undo+=("blockdev --setrw $device")
 }
-attach a.image
+attach_writable a.image
 a=$device
-attach b.image --sector-size "$fs"
+attach_writable b.image --sector-size "$fs"
 b=$device
 [[ $(blockdev --getss "$b") -eq $fs ]] || die "$b has blocks of $(blockdev --getss "$b")"
 
@@ -42,8 +41,7 @@ is_on() {
 expect_range() {
 	rm -f expected
 	fill expected 0 $size 2
-	dd if="$1" of=expected iflag=skip_bytes,count_bytes oflag=seek_bytes skip="$2" \
-		seek="$3" count="$4" bs=64K conv=notrunc status=none
+	put_range "$1" "$2" expected "$3" "$4"
 }
 
 ranges="0:0:$size 4096:8192:4194304 512:1024:1048576 1:1:3000000 1:0:3000000 0:1:3000000
@@ -130,12 +128,12 @@ expect "ret=$size"
 same "$b" out
 blockdev --setrw "$b"
 truncate -s $((24 * MIB)) c.image
-attach c.image
+attach_writable c.image
 copy -a $((16 * MIB)) -x "blockdev --setro $device" file "$device"
 expect last=EPERM
 is "ret >= $((16 * MIB)) && ret < $((20 * MIB))"
 same_part file 0 "$device" 0 "${result[ret]}"
-attach a.image --read-only
+attach_writable a.image --read-only
 copy "$device" out
 expect "ret=$size"
 same a.image out

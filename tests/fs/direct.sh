@@ -22,8 +22,7 @@ check() {
 # expect_range OFF_IN OFF_OUT LENGTH: what dst must be.
 expect_range() {
 	cp old "$work/expected"
-	dd if=src of="$work/expected" iflag=skip_bytes,count_bytes oflag=seek_bytes skip="$1" \
-		seek="$2" count="$3" bs=64K conv=notrunc status=none
+	put_range src "$1" "$work/expected" "$2" "$3"
 }
 
 ranges="0:0:$size 4096:8192:4194304 512:512:1048576 1:1:3000000 1:0:3000000 0:1:3000000

@@ -13,15 +13,16 @@ make_fs "$fs" "$mnt" 600
 cp "$work/other/src" "$mnt/src"
 cd "$mnt"
 
+# killed ARGUMENT...: system(3) runs a shell, so the parent is the copy.
+killed() {
+	# shellcheck disable=SC2016
+	run 137 "$programs/fs-copy" -a $event -x 'kill -9 $PPID' "$@"
+}
+
 for src in "$work/other/src" src; do
 	for flags in none no-share sync sparse; do
 		rm -f dst
-		status=0
-		# system(3) runs a shell, so the parent is the copy.
-		# shellcheck disable=SC2016
-		"$programs/fs-copy" -f $flags -a $event -x 'kill -9 $PPID' "$src" dst \
-			>>"$work/log" 2>&1 || status=$?
-		[[ $status -eq 137 ]] || die "status $status of a copy that was killed"
+		killed -f $flags "$src" dst
 		same_part "$src" 0 dst 0 $event
 		(($(stat -c %s dst) < size)) || die "the copy was complete"
 		copy -f $flags "$src" dst
@@ -32,10 +33,6 @@ done
 
 # Nothing that was half done is wrong on the device.
 rm -f dst
-status=0
-# shellcheck disable=SC2016
-"$programs/fs-copy" -a $event -x 'kill -9 $PPID' "$work/other/src" dst >>"$work/log" 2>&1 ||
-	status=$?
-[[ $status -eq 137 ]] || die "status $status of a copy that was killed"
+killed "$work/other/src" dst
 cd /
 check_fs "$fs" "$mnt"

@@ -54,7 +54,7 @@ fill dst 0 "$size" 2
 cp --reflink=never dst expected
 copy -f require-share -i $((3 * block)) -o $((7 * block)) -l $((16 * block)) src dst
 expect "ret=$((16 * block))" "reflink=$((16 * block))"
-dd if=src of=expected bs="$block" skip=3 seek=7 count=16 conv=notrunc status=none
+put_range src $((3 * block)) expected $((7 * block)) $((16 * block))
 same expected dst
 [[ $(shared_bytes dst) -eq $((16 * block)) ]] || die "shared: $(shared_bytes dst)"
 
@@ -68,8 +68,7 @@ for head in 1 100 $((block - 1)); do
 	copy -i $off_in -o $off_out -l $length src dst
 	middle=$(((length - block + head) / block * block))
 	expect "ret=$length" "reflink=$middle"
-	dd if=src of=expected iflag=skip_bytes,count_bytes oflag=seek_bytes skip=$off_in \
-		seek=$off_out count=$length bs=1M conv=notrunc status=none
+	put_range src $off_in expected $off_out $length
 	same expected dst
 	[[ $(shared_bytes dst) -eq $middle ]] || die "shared: $(shared_bytes dst), not $middle"
 	copy -f require-share -i $off_in -o $off_out -l $length src dst
@@ -97,7 +96,7 @@ fill dst 0 "$size" 2
 cp --reflink=never dst expected
 copy odd dst
 expect "ret=$odd" "reflink=$((10 * block))"
-dd if=odd of=expected bs=1M conv=notrunc status=none
+put_range odd 0 expected 0 $odd
 same expected dst
 copy -i 5 -o 5 odd oddcopy2
 expect "ret=$((odd - 5))" "reflink=$((9 * block + 5))"

@@ -26,10 +26,6 @@ about() {
 	((now + 1024 >= $2 - $2 / 8)) || die "$1 has only $now KiB, not $2"
 }
 
-identical() {
-	"$programs/fs-same" "$1" "$2" >>"$work/log" || die "$1 and $2 differ"
-}
-
 for flags in none no-share sparse no-share,sparse; do
 	rm -f dst
 	copy -f $flags src dst
@@ -87,7 +83,7 @@ for shift in 0 4096 1 3000; do
 	fill dst 0 $((16 * MIB)) 2
 	cp --sparse=never dst expected
 	truncate -s $((16 * MIB + shift)) dst expected
-	dd if=holes of=expected oflag=seek_bytes seek=$shift bs=1M conv=notrunc status=none
+	put_range holes 0 expected $shift $((16 * MIB))
 	for flags in none no-share sparse no-share,sparse; do
 		cp --sparse=never --reflink=never old dst
 		copy -f $flags -o $shift holes dst

@@ -1,49 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 #
-# run.sh WORK TEST [ARGUMENT...] - one test of the installed library
+# run.sh FIXTURE TEST [ARGUMENT...] - one test of the installed library
 #
-# WORK, shared by all of them, has:
+# FIXTURE, a directory shared by all of them, has:
 #   source/  a copy of the tree       prefix/  what was installed, moved there
 #   build/   the build of that copy
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+source "$(dirname "$0")/../lib.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 consumer=$root/tests/install/consumer
-work=$1
+fixture=$1
 shift
-source=$work/source
-build=$work/build
-prefix=$work/prefix
+source=$fixture/source
+build=$fixture/build
+prefix=$fixture/prefix
 lib=lib/$("$CC" -print-multiarch) # two levels, as Debian has it
 lib=${lib%/}
 version=$(sed -n 's/^#define COPYOFF_VERSION_[A-Z]* \([0-9]*\)$/\1/p' "$root/include/copyoff.h" |
 	paste -sd .)
-unset DESTDIR LD_LIBRARY_PATH PKG_CONFIG_PATH COPYOFF_BACKENDS COPYOFF_DEBUG
-
-fail() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
-
-skip() {
-	echo "SKIP: $*"
-	exit 77
-}
-
-need() {
-	local tool
-
-	for tool; do
-		command -v "$tool" >/dev/null || skip "$tool was not found"
-	done
-}
-
-# A directory of this test's own, empty.
-make_dir() {
-	dir=$(mktemp -d "$work/test.XXXXXX")
-	trap 'rm -rf "$dir"' EXIT
-}
+unset DESTDIR LD_LIBRARY_PATH PKG_CONFIG_PATH
 
 # Names, kinds and contents of everything in a directory.
 snapshot() {
@@ -54,43 +31,44 @@ snapshot() {
 # --- the fixture --------------------------------------------------------------
 
 test_build() {
-	rm -rf "$work"
+	rm -rf "$fixture"
 	mkdir -p "$source"
 	tar -C "$root" --exclude=./.git --exclude=./build -c . | tar -C "$source" -x
 
+	make_work "$fixture"
 	snapshot "$source" >"$work/before"
-	cmake -S "$source" -B "$build" --install-prefix /opt/copyoff -DCMAKE_INSTALL_LIBDIR="$lib" \
-		-DCMAKE_BUILD_TYPE=Release -DCOPYOFF_TESTS=OFF >"$work/log" || fail "$(cat "$work/log")"
-	cmake --build "$build" >"$work/log" || fail "$(cat "$work/log")"
-	DESTDIR=$work/staged cmake --install "$build" >"$work/log" || fail "$(cat "$work/log")"
+	run 0 cmake -S "$source" -B "$build" --install-prefix /opt/copyoff \
+		-DCMAKE_INSTALL_LIBDIR="$lib" -DCMAKE_BUILD_TYPE=Release -DCOPYOFF_TESTS=OFF
+	run 0 cmake --build "$build"
+	DESTDIR=$fixture/staged run 0 cmake --install "$build"
 	snapshot "$source" >"$work/after"
-	diff "$work/before" "$work/after" >&2 || fail "the build changed the source tree"
+	same_lines "the source tree" "$work/before" "the source tree after the build" "$work/after"
 
 	# Nothing but the prefix was written to, and nothing names that place.
-	[ "$(cd "$work/staged" && find . -maxdepth 2 | sort | xargs)" = ". ./opt ./opt/copyoff" ] ||
-		fail "installed beside the prefix: $(find "$work/staged" -maxdepth 2)"
-	! grep -rIl -e /opt/copyoff -e "$work" "$work/staged" || fail "paths in installed files"
-	mv "$work/staged/opt/copyoff" "$prefix"
+	[ "$(cd "$fixture/staged" && find . -maxdepth 2 | sort | xargs)" = ". ./opt ./opt/copyoff" ] ||
+		die "installed beside the prefix: $(find "$fixture/staged" -maxdepth 2)"
+	! grep -rIl -e /opt/copyoff -e "$fixture" "$fixture/staged" || die "paths in installed files"
+	mv "$fixture/staged/opt/copyoff" "$prefix"
 }
 
 # --- what is there ------------------------------------------------------------
 
 test_files() {
-	make_dir
+	make_work "$fixture"
 	{
 		sed "/^#/d; s,^LIB,$lib,; s,VERSION,$version," "$root/tests/install/files.txt"
 		sed -n 's,^\t\(copyoff_[a-z0-9_]*\);$,share/man/man3/\1.3,p' "$root/lib/libcopyoff.map"
-	} | sort >"$dir/expected"
-	(cd "$prefix" && find . ! -type d -printf '%P\n' | sort) >"$dir/found"
-	diff -u "$dir/expected" "$dir/found" >&2 || fail "these files differ"
-	cmp "$root/include/copyoff.h" "$prefix/include/copyoff.h"
+	} | sort >"$work/expected"
+	(cd "$prefix" && find . ! -type d -printf '%P\n' | sort) >"$work/found"
+	same_lines files.txt "$work/expected" "the prefix" "$work/found"
+	same "$root/include/copyoff.h" "$prefix/include/copyoff.h"
 }
 
 test_command() {
-	make_dir
-	seq 100000 >"$dir/in"
-	LD_LIBRARY_PATH=$prefix/$lib "$prefix/bin/copyoff" copy "$dir/in" "$dir/out"
-	cmp "$dir/in" "$dir/out"
+	make_work "$fixture"
+	seq 100000 >"$work/in"
+	LD_LIBRARY_PATH=$prefix/$lib run 0 "$prefix/bin/copyoff" copy "$work/in" "$work/out"
+	same "$work/in" "$work/out"
 }
 
 # In /usr, pkg-config adds nothing to the compiler's own search paths.
@@ -98,29 +76,29 @@ test_usr() {
 	local flags
 
 	need pkg-config
-	make_dir
-	cmake -S "$source" -B "$dir" --install-prefix /usr -DCMAKE_INSTALL_LIBDIR=lib \
-		-DCOPYOFF_TESTS=OFF -DCOPYOFF_BACKEND_URING=OFF >"$dir/log"
-	rm "$dir/copyoff-uninstalled.pc"
-	flags=$(PKG_CONFIG_LIBDIR=$dir PKG_CONFIG_SYSTEM_LIBRARY_PATH=/usr/lib \
+	make_work "$fixture"
+	run 0 cmake -S "$source" -B "$work" --install-prefix /usr -DCMAKE_INSTALL_LIBDIR=lib \
+		-DCOPYOFF_TESTS=OFF -DCOPYOFF_BACKEND_URING=OFF
+	rm "$work/copyoff-uninstalled.pc"
+	flags=$(PKG_CONFIG_LIBDIR=$work PKG_CONFIG_SYSTEM_LIBRARY_PATH=/usr/lib \
 		pkg-config --cflags --libs copyoff | xargs)
-	[ "$flags" = -lcopyoff ] || fail "flags are $flags"
+	[ "$flags" = -lcopyoff ] || die "flags are $flags"
 }
 
 # README.md shows the example as it is, and the backends there are, in their order.
 test_readme() {
-	make_dir
-	sed -n '/^#define/,$p' "$root/examples/copy.c" | grep . >"$dir/program"
-	sed -n '/^## A program/,/^## /s/^\t//p' "$root/README.md" >"$dir/shown"
-	[ -s "$dir/shown" ] || fail "no program in README.md"
-	diff -u "$dir/program" "$dir/shown" >&2 || fail "the program in README.md differs"
+	make_work "$fixture"
+	sed -n '/^#define/,$p' "$root/examples/copy.c" | grep . >"$work/program"
+	sed -n '/^## A program/,/^## /s/^\t//p' "$root/README.md" >"$work/shown"
+	[ -s "$work/shown" ] || die "no program in README.md"
+	same_lines examples/copy.c "$work/program" "the program in README.md" "$work/shown"
 
 	sed -n 's/^copyoff_backend(\([a-z_]*\).*/\1/p' "$root/backends/CMakeLists.txt" \
-		>"$dir/backends"
+		>"$work/backends"
 	# shellcheck disable=SC2016  # no expansion
-	sed -n 's/^| `\([a-z_]*\)` |.*/\1/p' "$root/README.md" >"$dir/listed"
-	[ -s "$dir/listed" ] || fail "no backends in README.md"
-	diff -u "$dir/backends" "$dir/listed" >&2 || fail "the backends in README.md differ"
+	sed -n 's/^| `\([a-z_]*\)` |.*/\1/p' "$root/README.md" >"$work/listed"
+	[ -s "$work/listed" ] || die "no backends in README.md"
+	same_lines backends/CMakeLists.txt "$work/backends" README.md "$work/listed"
 }
 
 # --- pkg-config ---------------------------------------------------------------
@@ -134,9 +112,9 @@ compile_and_run() {
 	local compiler=$1 language=$2 library=$3
 	shift 3
 
-	"$compiler" -Wall -Wextra -Werror -o "$dir/consumer" -x "$language" "$consumer/consumer.c" \
-		-x none "$@"
-	LD_LIBRARY_PATH=$library "$dir/consumer"
+	run 0 "$compiler" -Wall -Wextra -Werror -o "$work/consumer" \
+		-x "$language" "$consumer/consumer.c" -x none "$@"
+	LD_LIBRARY_PATH=$library run 0 "$work/consumer"
 }
 
 # shared_by_pkgconfig PC-DIRECTORY LIBRARY-DIRECTORY
@@ -144,13 +122,13 @@ shared_by_pkgconfig() {
 	local flags
 
 	need pkg-config readelf
-	make_dir
+	make_work "$fixture"
 	export PKG_CONFIG_PATH=$1
-	[ "$(pkg-config --modversion copyoff)" = "$version" ] || fail "wrong version"
+	[ "$(pkg-config --modversion copyoff)" = "$version" ] || die "wrong version"
 	read -ra flags < <(pkg-config --cflags --libs copyoff)
 	compile_and_run "$CC" c "$2" "${flags[@]}"
-	needed "$dir/consumer" | grep -x libcopyoff.so.0 >/dev/null || fail "not linked with libcopyoff.so.0"
-	! needed "$dir/consumer" | grep uring || fail "a user of the shared library links liburing"
+	needed "$work/consumer" | grep -x libcopyoff.so.0 >/dev/null || die "not linked with libcopyoff.so.0"
+	! needed "$work/consumer" | grep uring || die "a user of the shared library links liburing"
 	[ -n "$CXX" ] || skip "C compiles and runs; no C++ compiler"
 	compile_and_run "$CXX" c++ "$2" "${flags[@]}"
 }
@@ -167,11 +145,11 @@ test_pkgconfig_static() {
 	local flags
 
 	need pkg-config readelf
-	make_dir
+	make_work "$fixture"
 	export PKG_CONFIG_PATH=$prefix/$lib/pkgconfig
 	read -ra flags < <(pkg-config --static --cflags --libs copyoff)
 	compile_and_run "$CC" c / -static "${flags[@]}"
-	[ -z "$(needed "$dir/consumer")" ] || fail "it is not static"
+	[ -z "$(needed "$work/consumer")" ] || die "it is not static"
 	[ -n "$CXX" ] || skip "C compiles and runs; no C++ compiler"
 	compile_and_run "$CXX" c++ / -static "${flags[@]}"
 }
@@ -184,10 +162,9 @@ build_consumer() {
 	shift
 
 	[ -n "$CXX" ] || skip "no C++ compiler"
-	make_dir
-	cmake -S "$consumer" -B "$dir/build" -DTARGET="$target" "$@" >"$dir/log" ||
-		fail "$(cat "$dir/log")"
-	cmake --build "$dir/build" >"$dir/log" || fail "$(cat "$dir/log")"
+	make_work "$fixture"
+	run 0 cmake -S "$consumer" -B "$work/build" -DTARGET="$target" "$@"
+	run 0 cmake --build "$work/build"
 }
 
 check_consumer() {
@@ -195,12 +172,12 @@ check_consumer() {
 
 	need readelf
 	for language in C CXX; do
-		program=$dir/build/consumer-$language
-		"$program"
+		program=$work/build/consumer-$language
+		run 0 "$program"
 		if [ "$1" = copyoff ]; then
-			needed "$program" | grep -x libcopyoff.so.0 >/dev/null || fail "not linked: $1"
+			needed "$program" | grep -x libcopyoff.so.0 >/dev/null || die "not linked: $1"
 		else
-			! needed "$program" | grep copyoff || fail "the static library was not used"
+			! needed "$program" | grep copyoff || die "the static library was not used"
 		fi
 	done
 }
@@ -219,28 +196,27 @@ test_find_uninstalled() {
 test_included() {
 	build_consumer "$2" -DHOW="$1" -DSOURCE="$source"
 	check_consumer "$2"
-	[ -z "$(find "$dir/build" -name copyoff -type f)" ] || fail "the command was built"
-	[ -z "$(find "$dir/build" -name CTestTestfile.cmake)" ] || fail "tests were added"
-	DESTDIR=$dir/staged cmake --install "$dir/build" >"$dir/log"
-	[ ! -e "$dir/staged" ] || fail "installed: $(find "$dir/staged" -type f)"
+	[ -z "$(find "$work/build" -name copyoff -type f)" ] || die "the command was built"
+	[ -z "$(find "$work/build" -name CTestTestfile.cmake)" ] || die "tests were added"
+	DESTDIR=$work/staged run 0 cmake --install "$work/build"
+	[ ! -e "$work/staged" ] || die "installed: $(find "$work/staged" -type f)"
 }
 
 # configure STATUS OPTION...: succeeds or fails as said
 configure() {
-	local expected=$1 status=0
+	local expected=$1
 	shift
 
-	rm -rf "$dir/build"
-	cmake -S "$consumer" -B "$dir/build" -DHOW=find -DCMAKE_PREFIX_PATH="$prefix" "$@" \
-		>"$dir/log" 2>&1 || status=$?
-	[ "$status" = "$expected" ] || fail "status $status instead of $expected: $(cat "$dir/log")"
+	rm -rf "$work/build"
+	run "$expected" cmake -S "$consumer" -B "$work/build" -DHOW=find \
+		-DCMAKE_PREFIX_PATH="$prefix" "$@"
 }
 
 # The major version is the soname; within it, newer serves older.
 test_find_version() {
 	local major=${version%%.*}
 
-	make_dir
+	make_work "$fixture"
 	configure 0 -DTARGET=copyoff -DWITH="$version"
 	configure 0 -DTARGET=copyoff -DWITH="$major.0"
 	configure 1 -DTARGET=copyoff -DWITH="$major.999"
@@ -251,13 +227,13 @@ test_find_version() {
 # and the static one says what is missing.
 test_find_without_pkgs() {
 	grep -q '^Requires.private: .' "$build/copyoff.pc" || skip "no backend needs a library"
-	make_dir
-	export PKG_CONFIG_LIBDIR=$dir/none
+	make_work "$fixture"
+	export PKG_CONFIG_LIBDIR=$work/none
 	configure 0 -DTARGET=copyoff
 	configure 0 -DTARGET=copyoff "-DWITH=COMPONENTS;shared"
 	configure 1 -DTARGET=copyoff_static "-DWITH=COMPONENTS;static"
-	tr -s '\n ' ' ' <"$dir/log" | grep 'the static library needs liburing' >/dev/null ||
-		fail "no reason given: $(cat "$dir/log")"
+	tr -s '\n ' ' ' <"$work/.log/err" | grep 'the static library needs liburing' >/dev/null ||
+		die "no reason given"
 }
 
 "test_$1" "${@:2}"

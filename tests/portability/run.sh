@@ -6,39 +6,20 @@
 # Check and liburing of other machines and C libraries are looked for in
 # COPYOFF_TEST_FOREIGN, a directory that scripts/foreign-libraries filled.
 set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../lib.sh
+source "$(dirname "$0")/../lib.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 target=$1
 build=$2
 foreign=${COPYOFF_TEST_FOREIGN:-/nonexistent}
-unset COPYOFF_BACKENDS COPYOFF_DEBUG
-
-fail() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
-
-skip() {
-	echo "SKIP: $*"
-	exit 77
-}
-
-need() {
-	local tool
-
-	for tool; do
-		command -v "$tool" >/dev/null || skip "$tool was not found"
-	done
-}
+make_work
 
 # build_tree OPTION...: everything, with warnings as errors
 build_tree() {
 	rm -rf "$build"
-	mkdir -p "$build"
-	cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DCOPYOFF_WERROR=ON "$@" \
-		>"$build/log" 2>&1 || fail "$(cat "$build/log")"
-	grep '^-- Backend' "$build/log"
-	cmake --build "$build" >"$build/log" 2>&1 || fail "$(cat "$build/log")"
+	run 0 cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DCOPYOFF_WERROR=ON "$@"
+	grep '^-- Backend' "$work/.log/out"
+	run 0 cmake --build "$build"
 }
 
 # The tests that are one program of the target, each backend once.  Whatever
@@ -47,9 +28,9 @@ build_tree() {
 run_tests() {
 	ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 600 \
 		-R '^(unit|conformance)\.|^fault\.seam$' -E "^conformance\.all\$${1:+|$1}" |
-		tee "$build/log"
-	grep -Eq ' conformance\.readwrite \.+ +Passed ' "$build/log" ||
-		fail "conformance.readwrite did not run"
+		tee "$work/ctest"
+	grep -Eq ' conformance\.readwrite \.+ +Passed ' "$work/ctest" ||
+		die "conformance.readwrite did not run"
 }
 
 # for_foreign TOOLCHAIN LIBRARIES LIBRARY-DIRECTORY [LEFT-OUT]
@@ -127,10 +108,10 @@ target_minimal() {
 
 	for backend in $(backends); do
 		build_tree "-DCOPYOFF_BACKEND_${backend^^}=OFF" -DCOPYOFF_TESTS=OFF
-		"$build/tools/copyoff" backends >"$build/list"
-		[ "$(grep -c ' not built ' "$build/list")" = 1 ] ||
-			fail "not exactly one backend is left out: $(cat "$build/list")"
-		grep -q "^$backend  *not built " "$build/list" || fail "$backend is not left out"
+		"$build/tools/copyoff" backends >"$work/list"
+		[ "$(grep -c ' not built ' "$work/list")" = 1 ] ||
+			die "not exactly one backend is left out: $(cat "$work/list")"
+		grep -q "^$backend  *not built " "$work/list" || die "$backend is not left out"
 	done
 	build_tree -DCOPYOFF_BACKEND_URING=OFF
 	run_tests

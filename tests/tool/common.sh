@@ -1,68 +1,21 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# Sourced by the tests of the copyoff command, with their arguments.
-# Each runs in an empty directory of its own, $dir, which is removed at the end.
+# Sourced by the tests of the copyoff command, with their arguments.  Each runs in
+# an empty directory of its own, $work.
+# shellcheck source=../lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # shellcheck disable=SC2034  # used by those who source this
 copyoff=$1
 # shellcheck disable=SC2034  # used by those who source this
 intercept=$2
-unset COPYOFF_BACKENDS COPYOFF_DEBUG
-
-dir=$(mktemp -d "${TMPDIR:-/tmp}/copyoff-tool.XXXXXX")
-undo=() # commands for what rm cannot remove, run last first
-
-cleanup() {
-	local status=$? i
-	trap - EXIT
-	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
-		eval "${undo[i]}" || status=1
-	done
-	chmod -R u+rwX "$dir"
-	rm -rf "$dir"
-	exit "$status"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-cd "$dir" || exit 1
-mkdir .log
-
-die() {
-	echo "FAILED (line ${BASH_LINENO[-2]}): $*"
-	for log in .log/out .log/err; do
-		[[ -s $log ]] && sed "s|^|$log: |" "$log"
-	done
-	exit 1
-}
-
-skip() {
-	echo "SKIP: $*"
-	exit 77
-}
-
-need() {
-	local tool
-	for tool; do
-		command -v "$tool" >/dev/null || skip "$tool is not installed"
-	done
-}
-
-need_root() {
-	[[ $(id -u) -eq 0 ]] || skip "needs root"
-}
+make_work
+cd "$work" || exit 1
+undo+=('chmod -R u+rwX "$work"') # rm removes nothing from a locked directory
 
 not_portable() {
 	[[ ${COPYOFF_TEST_PORTABLE:-0} -eq 0 ]] || skip "a portable build $1"
-}
-
-# run STATUS COMMAND...: the command must end with STATUS; its output is kept.
-run() {
-	local expected=$1 status=0
-	shift
-	"$@" >.log/out 2>.log/err </dev/null || status=$?
-	[[ $status -eq $expected ]] || die "status $status instead of $expected: $*"
 }
 
 # The last command's standard error is one line, "copyoff: ...", and has all TEXTs in it.
@@ -85,10 +38,6 @@ says_usage() {
 
 quiet() {
 	[[ ! -s .log/out && ! -s .log/err ]] || die "unexpected output"
-}
-
-same() {
-	cmp "$1" "$2" || die "$1 and $2 differ"
 }
 
 absent() {

@@ -40,7 +40,7 @@ same src back
 mkdir directory
 run 0 "$copyoff" copy src directory
 same src directory/src
-run 0 "$copyoff" copy "$dir//src" directory/
+run 0 "$copyoff" copy "$work//src" directory/
 same src directory/src
 mkdir directory/again
 run 1 "$copyoff" copy again directory

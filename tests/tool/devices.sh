@@ -13,13 +13,9 @@ make image 1048576 500000
 make other 524288 900000
 cp image old
 
-attach() {
-	losetup --find --show "$@" 2>/dev/null || skip "no loop device for $*"
-}
-device=$(attach image)
-undo+=("losetup -d $device")
-small=$(attach other)
-undo+=("losetup -d $small")
+attach other
+small=$device
+attach image
 
 run 0 "$copyoff" copy src "$device"
 same src "$device"
@@ -32,8 +28,9 @@ tail -c 524288 src >expected
 tail -c 524288 "$device" >rest
 same expected rest
 run 0 "$copyoff" copy --verify -r 1000:3000:5000 src "$device"
-dd if=src iflag=skip_bytes,count_bytes skip=1000 count=5000 status=none >expected
-dd if="$device" iflag=skip_bytes,count_bytes skip=3000 count=5000 status=none >part
+rm expected
+put_range src 1000 expected 0 5000
+put_range "$device" 3000 part 0 5000
 same expected part
 run 0 "$copyoff" explain "$device" "$small"
 

@@ -30,8 +30,8 @@ mkdir gone
 	cd gone
 	rmdir ../gone
 	status=0
-	"$copyoff" copy "$dir/src" here 2>"$dir/.log/err" || status=$?
-	cd "$dir"
+	"$copyoff" copy "$work/src" here 2>"$work/.log/err" || status=$?
+	cd "$work"
 	[[ $status -eq 1 ]] || die "status $status in a removed directory"
 	says "'here'" "No such file or directory"
 )
@@ -64,7 +64,7 @@ ln -s src symbolic
 mkdir sub
 ln src sub/src
 for one in src hard symbolic; do
-	for other in src ./src hard symbolic sub/src "$dir/src"; do
+	for other in src ./src hard symbolic sub/src "$work/src"; do
 		run 1 "$copyoff" copy "$one" "$other"
 		says "same file"
 		same src backup

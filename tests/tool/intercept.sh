@@ -14,7 +14,7 @@ intercepted() {
 	env ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD="$intercept" "$@"
 }
 rm -f log
-intercepted COPYOFF_TEST_LOG="$dir/log" "$copyoff" copy --backend readwrite src probe || :
+intercepted COPYOFF_TEST_LOG="$work/log" "$copyoff" copy --backend readwrite src probe || :
 [[ -s log ]] || skip "calls are not intercepted in this build"
 
 # --verify finds a byte that was not written as it was read.
@@ -28,7 +28,7 @@ says "'src'" "'bad'" "differ" "incomplete"
 # --sync: the file after the last write, and the directory of a new file; otherwise nothing.
 synced() {
 	: >log
-	run 0 intercepted COPYOFF_TEST_LOG="$dir/log" "$copyoff" copy --backend readwrite "$@"
+	run 0 intercepted COPYOFF_TEST_LOG="$work/log" "$copyoff" copy --backend readwrite "$@"
 }
 synced src sub/none
 ! grep -q sync log || die "synced without --sync"

@@ -8,7 +8,7 @@ source "$(dirname "$0")/common.sh"
 need_root
 mkdir small
 mount -t tmpfs -o size=1m tmpfs small || skip "tmpfs cannot be mounted"
-undo+=("umount '$dir/small'")
+undo+=("umount '$work/small'")
 make src 3000000
 
 run 1 "$copyoff" copy src small/new

@@ -15,8 +15,7 @@ expect() {
 	shift
 	cp "$base" expected
 	while (($#)); do
-		dd if=src of=expected iflag=skip_bytes,count_bytes oflag=seek_bytes conv=notrunc \
-			bs=64K skip="$1" seek="$2" count="$3" status=none
+		put_range src "$1" expected "$2" "$3"
 		shift 3
 	done
 	same expected "$file"
@@ -49,7 +48,7 @@ truncate -s 1M holes
 cp old dst
 run 0 "$copyoff" copy --sparse -r 4096:8192:65536 holes dst
 cp old expected
-dd if=/dev/zero of=expected bs=4096 seek=2 count=16 conv=notrunc status=none
+put_range /dev/zero 0 expected 8192 65536
 same expected dst
 
 # From files.

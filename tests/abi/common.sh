@@ -1,41 +1,18 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+# shellcheck shell=bash
 #
-# lib.sh - read the header, the version map and the manual pages; sourced
+# Sourced by the tests that read the header, the version map and the manual pages.
+# One run shows all that is wrong.
 #
-# shellcheck shell=bash disable=SC2034
+# shellcheck disable=SC2034  # variables for those who source this
+# shellcheck source=../lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 header=$root/include/copyoff.h
 map=$root/lib/libcopyoff.map
 docs=$root/docs
 CC=${CC:-cc}
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-failures=0
-
-# Note a failure and go on: one run shows all of them.
-wrong() {
-	echo "FAIL: $*" >&2
-	failures=$((failures + 1))
-}
-
-finish() {
-	[ "$failures" = 0 ] || exit 1
-	echo "ok: $*"
-	exit 0
-}
-
-skip() {
-	echo "SKIP: $*"
-	exit 77
-}
-
-# same WHAT-A FILE-A WHAT-B FILE-B
-same() {
-	diff -u --label "$1" --label "$3" "$2" "$4" >&2 || wrong "$1 and $3 differ"
-}
+make_work
 
 # An empty list compares equal to another empty one and proves nothing.
 not_empty() {
