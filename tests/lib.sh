@@ -14,7 +14,7 @@
 #   need_root           skips without root
 #
 #   die MESSAGE         ends the test as failed
-#   wrong MESSAGE       goes on, but the test fails at its end
+#   wrong MESSAGE       goes on, but the test fails at its end; not for subshells
 #   run STATUS COMMAND...    dies if that is not its exit status; the output is in
 #                       $work/.log/out and $work/.log/err
 #   same FILE FILE      dies if they differ
@@ -54,7 +54,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 make_work() {
-	work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/copyoff-test.XXXXXX")
+	work=$(realpath "$(mktemp -d "${1:-${TMPDIR:-/tmp}}/copyoff-test.XXXXXX")")
 	mkdir "$work/.log"
 	logs+=("$work/.log/out" "$work/.log/err")
 }

@@ -13,7 +13,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 fs=$1
-programs=$2
+programs=$(realpath "$2")
 
 if [[ ${COPYOFF_TEST_NAMESPACE:-} != "$$" ]]; then
 	need_root

@@ -7,9 +7,9 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # shellcheck disable=SC2034  # used by those who source this
-copyoff=$1
+copyoff=$(realpath "$1")
 # shellcheck disable=SC2034  # used by those who source this
-intercept=$2
+intercept=$(realpath "$2")
 make_work
 cd "$work" || exit 1
 undo+=('chmod -R u+rwX "$work"') # rm removes nothing from a locked directory
