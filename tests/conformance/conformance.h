@@ -116,6 +116,7 @@ TCase *cases_data(void);
 TCase *cases_holes(void);
 TCase *cases_errors(void);
 TCase *cases_limits(void);
+TCase *cases_descriptors(void);
 TCase *cases_policy(void);
 TCase *cases_ranges(void);
 TCase *cases_random(void);

@@ -129,6 +129,7 @@ int main(int argc, char **argv)
 	suite_add_tcase(suite, cases_holes());
 	suite_add_tcase(suite, cases_errors());
 	suite_add_tcase(suite, cases_limits());
+	suite_add_tcase(suite, cases_descriptors());
 	suite_add_tcase(suite, cases_policy());
 	suite_add_tcase(suite, cases_ranges());
 	suite_add_tcase(suite, cases_random());

@@ -14,6 +14,9 @@
  * LENGTH bytes from OFFSET (of the destination, for copy_file_range) fails with
  * the number ERRNO, COUNT times (-1: always).  With ERRNO 0 it does at most
  * SHORT bytes, or, if that is written as +N, reports N more than were asked for.
+ *
+ * With -o one_ino, all files have the same inode number.  With -o writeback, the
+ * kernel keeps what is written for a while.
  */
 #define FUSE_USE_VERSION 31
 #include <fuse.h>
@@ -21,6 +24,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +46,10 @@ static const char control[] = "/.rules";
 static struct rule rules[16];
 static size_t n_rules;
 static int root; /* the directory behind */
+static struct options {
+	int one_ino;
+	int writeback;
+} options;
 
 static bool is_control(const char *path)
 {
@@ -119,12 +127,24 @@ static int judge(const char *op, off_t off, size_t *size, long long *lie)
 
 /* --- operations -------------------------------------------------------------------------- */
 
+static void *fs_init(struct fuse_conn_info *conn, struct fuse_config *config)
+{
+	config->use_ino = options.one_ino;
+	/* Also over an open(2), which else makes the kernel write back. */
+	config->kernel_cache = options.writeback;
+	if (options.writeback)
+		conn->want |= conn->capable & FUSE_CAP_WRITEBACK_CACHE;
+	return NULL;
+}
+
 static int fs_getattr(const char *path, struct stat *st, struct fuse_file_info *fi)
 {
 	(void)fi;
-	if (!is_control(path))
-		return fstatat(root, below(path), st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-	*st = (struct stat){ .st_mode = S_IFREG | 0600, .st_nlink = 1 };
+	if (is_control(path))
+		*st = (struct stat){ .st_mode = S_IFREG | 0600, .st_nlink = 1 };
+	else if (fstatat(root, below(path), st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	st->st_ino = 1; /* nobody looks at it without -o one_ino */
 	return 0;
 }
 
@@ -140,8 +160,9 @@ static int fs_readdir(const char *path, void *buf, fuse_fill_dir_t add, off_t of
 
 static int open_below(const char *path, int flags, mode_t mode, struct fuse_file_info *fi)
 {
-	/* Offsets come from the kernel, and it appends by itself. */
-	int fd = is_control(path) ? 0 : openat(root, below(path), flags & ~O_APPEND, mode);
+	/* Offsets come from the kernel, and it appends by itself; buffers are not aligned. */
+	const int ours = flags & ~(O_APPEND | O_DIRECT);
+	int fd = is_control(path) ? 0 : openat(root, below(path), ours, mode);
 
 	/* The kernel may leave it to open(2) to truncate. */
 	if (is_control(path) && flags & O_TRUNC)
@@ -182,6 +203,15 @@ static int fs_truncate(const char *path, off_t size, struct fuse_file_info *fi)
 	ret = ftruncate(fd, size) < 0 ? -errno : 0;
 	close(fd);
 	return ret;
+}
+
+/* Asked for by a kernel that writes back. */
+static int fs_utimens(const char *path, const struct timespec times[2], struct fuse_file_info *fi)
+{
+	(void)fi;
+	if (is_control(path))
+		return 0;
+	return utimensat(root, below(path), times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
 static int fs_read(const char *path, char *buf, size_t size, off_t off, struct fuse_file_info *fi)
@@ -237,6 +267,14 @@ static ssize_t fs_copy_file_range(const char *path_in, struct fuse_file_info *fi
 	return done + (ssize_t)lie;
 }
 
+/* Of the file behind: it does not know what the kernel keeps. */
+static off_t fs_lseek(const char *path, off_t off, int whence, struct fuse_file_info *fi)
+{
+	off_t ret = is_control(path) ? 0 : lseek((int)fi->fh, off, whence);
+
+	return ret < 0 ? -errno : ret;
+}
+
 static int fs_fsync(const char *path, int data_only, struct fuse_file_info *fi)
 {
 	size_t size = 1;
@@ -256,21 +294,32 @@ static int fs_unlink(const char *path)
 }
 
 static const struct fuse_operations operations = {
+	.init = fs_init,
 	.getattr = fs_getattr,
 	.readdir = fs_readdir,
 	.open = fs_open,
 	.create = fs_create,
 	.release = fs_release,
 	.truncate = fs_truncate,
+	.utimens = fs_utimens,
 	.read = fs_read,
 	.write = fs_write,
 	.copy_file_range = fs_copy_file_range,
+	.lseek = fs_lseek,
 	.fsync = fs_fsync,
 	.unlink = fs_unlink,
 };
 
 int main(int argc, char **argv)
 {
+	static const struct fuse_opt known[] = {
+		{ "one_ino", offsetof(struct options, one_ino), 1 },
+		{ "writeback", offsetof(struct options, writeback), 1 },
+		FUSE_OPT_END,
+	};
+	struct fuse_args args;
+	int status;
+
 	if (argc < 3) {
 		fprintf(stderr, "usage: faultfs DIRECTORY MOUNTPOINT [FUSE OPTIONS]\n");
 		return 2;
@@ -281,5 +330,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	argv[1] = argv[0];
-	return fuse_main(argc - 1, argv + 1, &operations, NULL);
+	args = (struct fuse_args)FUSE_ARGS_INIT(argc - 1, argv + 1);
+	if (fuse_opt_parse(&args, &options, known, NULL) < 0)
+		return 2;
+	status = fuse_main(args.argc, args.argv, &operations, NULL);
+	fuse_opt_free_args(&args);
+	return status;
 }

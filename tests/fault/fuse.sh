@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 #
-# fuse.sh FAULTFS STEP CASE - a file system and a device that fail where they are
+# fuse.sh FAULTFS STEP SERIES CASE - a file system and a device that fail where they are
 # told to
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
@@ -9,7 +9,8 @@ source "$(dirname "$0")/../lib.sh"
 
 faultfs=$1
 step=$2
-case=$3
+series=$3
+case=$4
 mib=1048576
 size=$((6 * mib))
 EIO=5 EXDEV=18 EINVAL=22 ENOSPC=28 ENOSYS=38 EOPNOTSUPP=95 EPERM=1
@@ -35,12 +36,12 @@ src=$work/mnt/src
 dst=$work/mnt/dst
 
 # A new mount, new files, and no rules: the kernel remembers some refusals for as
-# long as a file system is mounted.
+# long as a file system is mounted.  $1: more options of the mount.
 start() {
 	release
 	head -c "$size" /dev/urandom >"$work/back/src"
 	head -c "$size" /dev/urandom >"$work/back/dst"
-	"$faultfs" "$work/back" "$work/mnt" -s -o default_permissions 2>"$work/err" ||
+	"$faultfs" "$work/back" "$work/mnt" -s -o "default_permissions${1:+,$1}" 2>"$work/err" ||
 		skip "a file system in user space cannot be mounted: $(<"$work/err")"
 }
 
@@ -159,6 +160,18 @@ slow)
 	rule "read 0 0 $size -1 $size 5"
 	expect $size 0 - "$src" "$dst" 0 readwrite
 	rest "$src" "$dst"
+	;;
+twins)
+	# Two files that look like one: nothing kept for one may be used for the other.
+	start one_ino
+	cp "$dst" "$work/mnt/twin"
+	"$series" twins "$work/back/src" "$dst" "$work/mnt/twin"
+	;;
+dirty-*)
+	# Data in a hole, of which the server does not know yet.
+	start writeback
+	truncate -s "$size" "$work/back/sparse"
+	"$series" "$case" "$work/mnt/sparse" "$work/other"
 	;;
 device-read)
 	# A bad block at 2 MiB of a device that is copied to a file.

@@ -70,6 +70,8 @@ const char *world_incomplete(struct world *w);
 
 /* A file without name in @dir (NULL: the current directory). */
 int unnamed_file(const char *dir);
+/* Another descriptor of the same file; -1 and errno. */
+int open_again(int fd, int flags);
 void fill(char *buf, size_t size, uint64_t seed);
 void write_all(int fd, const char *buf, size_t size, int64_t off);
 /* Bytes read, up to the end of the file. */
