@@ -205,6 +205,31 @@ START_TEST(test_posix_locks_later)
 }
 END_TEST
 
+/*
+ * Without O_DIRECT the file cannot be made to end behind a hole: what became of
+ * the hole is noted, and nothing else.
+ */
+START_TEST(test_note_of_lost_holes)
+{
+	static const struct kind kind = { "lost holes", true, true, 0, 0, SIZE, 0, 0 };
+	struct kind with_flags = kind;
+	struct rig rig;
+
+	with_flags.flags = COPYOFF_NO_SHARE | (_i ? COPYOFF_VERIFY : 0);
+	if (!rig_up(&rig, &with_flags))
+		return;
+	if (file_allocated(&rig.in) >= SIZE) {
+		skip_case(kind.name, "the file system makes no holes");
+	} else {
+		lock(&rig.out, F_WRLCK);
+		copy_or_fail(&rig, HOW_CONTEXT, 0);
+		ck_assert_msg(strstr(copyoff_ctx_last(rig.ctx)->message, "zeroes were written"),
+			      "the message is \"%s\"", copyoff_ctx_last(rig.ctx)->message);
+	}
+	rig_down(&rig);
+}
+END_TEST
+
 /* --- RLIMIT_NOFILE -------------------------------------------------------- */
 
 /* At most @n more descriptors can be opened; -1: as many as before. */
@@ -252,6 +277,7 @@ TCase *cases_descriptors(void)
 	tcase_set_timeout(tc, 0);
 	tcase_add_loop_test(tc, test_posix_locks, 0, n);
 	tcase_add_loop_test(tc, test_posix_locks_later, 0, n);
+	tcase_add_loop_test(tc, test_note_of_lost_holes, 0, 2);
 	tcase_add_loop_test(tc, test_no_descriptors, 0, n);
 	return tc;
 }
