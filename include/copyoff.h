@@ -111,8 +111,8 @@ COPYOFF_API unsigned copyoff_version(void);
  * afterwards, without taking away what the destination had allocated, unless
  * extents are cloned.  Holes in calls of at most 64 KiB may be written as
  * zeroes.  Where holes cannot be located without disturbing the caller's file
- * position (no /proc, POSIX locks of the process on a file, FUSE), zeroes are written, also with COPYOFF_SPARSE; this is
- * noted in the result.  They are written, too, where the file system of the
+ * position (no /proc, POSIX locks of the process on a file, FUSE), zeroes are
+ * written, also with COPYOFF_SPARSE; this is noted in the result.  They are written, too, where the file system of the
  * destination cannot make holes.
  */
 #define COPYOFF_REQUIRE_OFFLOAD 0x0001u

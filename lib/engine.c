@@ -324,6 +324,7 @@ static int settle(struct copyoff_run *run, int err)
 		return err;
 	run->at = run->before_hole;
 	run->holes.on = false;
+	run->holes_lost = true;
 	run->holes.pending = (struct copyoff_span){ 0, 0 };
 	return err == -ECANCELED || err == -EINTR ? err : walk(run);
 }
@@ -349,8 +350,8 @@ static void note_fallback(struct copyoff_run *run)
 
 	if (run->holes_lost)
 		copyoff_fail(run->ctx, 0,
-			     "holes of the source, if any, cannot be located; zeroes were written "
-			     "instead");
+			     "holes of the source, if any, cannot be located or made; zeroes were "
+			     "written instead");
 	else if (i < last)
 		explain(run, i, run->ctx->message, sizeof(run->ctx->message));
 }

@@ -39,7 +39,7 @@ struct copyoff_run {
 	uint64_t size_limit;
 	struct copyoff_cursor at;
 	struct copyoff_holes holes;
-	bool holes_lost; /* they could not be located */
+	bool holes_lost; /* they could not be located, or not be made */
 	struct copyoff_cursor before_hole; /* where the pending hole began */
 	struct copyoff_range batch[COPYOFF_BATCH];
 };

@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -184,16 +185,52 @@ uint64_t copyoff_sys_file_size_limit(void)
 	return limit.rlim_cur;
 }
 
+/* The number of this process in the eyes of /proc, which may be of another namespace. */
+static long own_pid(void)
+{
+	char text[24] = "";
+
+	return readlink("/proc/self", text, sizeof(text) - 1) < 0 ? -1 : strtol(text, NULL, 10);
+}
+
+/* Has this process POSIX locks on a file of this inode number?  In doubt, yes. */
+static bool has_own_locks(uint64_t ino)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	long self = own_pid();
+	bool found = !f || self < 0;
+	char line[256];
+
+	/* "1: POSIX  ADVISORY  READ 1234 08:01:5678 0 EOF" */
+	while (!found && fgets(line, sizeof(line), f)) {
+		unsigned long long number;
+		char kind[16];
+		long pid;
+
+		found = sscanf(line, "%*s %15s %*s %*s %ld %*x:%*x:%llu", kind, &pid, &number) ==
+				3 &&
+			strcmp(kind, "POSIX") == 0 && pid == self && number == ino;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
 /*
  * Closing any descriptor of a file drops all POSIX locks that the process has
  * on it (fcntl(2)).  A lock of an open file description conflicts with them, so
- * asking for one tells.
+ * asking for one tells whether there are any, of this process or another.
  */
 static bool is_locked(int fd)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct copyoff_stat st;
 
-	return fcntl(fd, F_OFD_GETLK, &lock) < 0 ? errno != EINVAL : lock.l_type != F_UNLCK;
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+		return errno != EINVAL;
+	if (lock.l_type == F_UNLCK)
+		return false;
+	return copyoff_sys_stat(fd, &st) < 0 || has_own_locks(st.ino);
 }
 
 static bool same_file(int a, int b)

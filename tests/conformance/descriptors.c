@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -205,6 +207,54 @@ START_TEST(test_posix_locks_later)
 }
 END_TEST
 
+/* A process that has a lock on the file until it is killed. */
+static pid_t lock_elsewhere(const struct file *f)
+{
+	char locked = 0;
+	int fds[2];
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct flock lock = lock_of(F_RDLCK);
+
+		locked = fcntl(f->io, F_SETLK, &lock) == 0;
+		if (write(fds[1], &locked, 1) != 1)
+			_exit(EXIT_FAILURE);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(fds[0], &locked, 1), 1);
+	ck_assert_int_eq(locked, 1);
+	close(fds[0]);
+	close(fds[1]);
+	return pid;
+}
+
+/* Locks of others cannot be dropped, and cost nothing. */
+START_TEST(test_posix_locks_of_others)
+{
+	static const struct kind kind = { "locked elsewhere", true, false, 0, 0, SIZE, 0,
+					  COPYOFF_NO_SHARE };
+	struct rig rig;
+	pid_t pid;
+
+	if (!rig_up(&rig, &kind))
+		return;
+	pid = lock_elsewhere(&rig.in);
+	copy_or_fail(&rig, HOW_CONTEXT, 0);
+	if (subject.posix || file_allocated(&rig.in) >= SIZE)
+		skip_case(kind.name, "no holes here");
+	else
+		ck_assert_uint_lt(file_allocated(&rig.out), SIZE);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	rig_down(&rig);
+}
+END_TEST
+
 /*
  * Without O_DIRECT the file cannot be made to end behind a hole: what became of
  * the hole is noted, and nothing else.
@@ -277,6 +327,7 @@ TCase *cases_descriptors(void)
 	tcase_set_timeout(tc, 0);
 	tcase_add_loop_test(tc, test_posix_locks, 0, n);
 	tcase_add_loop_test(tc, test_posix_locks_later, 0, n);
+	tcase_add_test(tc, test_posix_locks_of_others);
 	tcase_add_loop_test(tc, test_note_of_lost_holes, 0, 2);
 	tcase_add_loop_test(tc, test_no_descriptors, 0, n);
 	return tc;
