@@ -17,6 +17,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* A device number as copyoff_stat has it on Linux: the major number is the upper half. */
+static inline uint64_t copyoff_device(uint32_t major, uint32_t minor)
+{
+	return (uint64_t)major << 32 | minor;
+}
+
 /* What a descriptor refers to. */
 enum copyoff_kind {
 	COPYOFF_KIND_OTHER, /* pipe, socket, character device, ... */
@@ -48,6 +54,48 @@ struct copyoff_open_mode {
 int copyoff_sys_open_mode(int fd, struct copyoff_open_mode *mode);
 int copyoff_sys_stat(int fd, struct copyoff_stat *st);
 int copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_block);
+
+/* BLKPBSZGET: bytes that the device writes at once. */
+int copyoff_sys_physical_block(int fd, uint32_t *bytes);
+/* BLKROGET: are writes refused? */
+int copyoff_sys_read_only(int fd, bool *read_only);
+/* BLKGETDISKSEQ: a number that no other medium has until the next boot, since 5.15. */
+int copyoff_sys_disk_sequence(int fd, uint64_t *sequence);
+
+/* LOOP_GET_STATUS64, also of partitions; -ENXIO if no file is attached. */
+struct copyoff_loop_status {
+	uint64_t backing_dev; /* file system of the backing file, as in copyoff_stat */
+	uint64_t backing_ino;
+	uint64_t backing_rdev; /* 0 unless the backing file is a block device */
+	uint64_t offset; /* of the loop device in the backing file, bytes */
+	uint64_t size_limit; /* bytes, 0: to the end of the backing file */
+	uint32_t number; /* of the loop device */
+	bool direct; /* the backing file is used with O_DIRECT */
+	bool read_only;
+};
+int copyoff_sys_loop_status(int fd, struct copyoff_loop_status *status);
+
+/*
+ * The type of the targets in the live table of the device mapper device @dev;
+ * "" if there is no table, or one with targets of several types.  It takes
+ * CAP_SYS_ADMIN.
+ */
+int copyoff_sys_dm_target(uint64_t dev, char *type, size_t size);
+
+/*
+ * The text of /sys/@path without its last newline; returns its length.
+ * -ENAMETOOLONG for a path, -E2BIG for a text that does not fit.
+ */
+ssize_t copyoff_sys_read_sysfs(const char *path, char *buf, size_t size);
+/*
+ * Calls @entry for each name in the directory /sys/@path that does not begin
+ * with a dot, until it returns not 0; returns that, or 0.
+ */
+int copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name),
+			   void *data);
+/* A descriptor of the list of mounts, /proc/self/mountinfo. */
+int copyoff_sys_open_mountinfo(void);
+
 int64_t copyoff_sys_tell(int fd);
 int64_t copyoff_sys_set_position(int fd, int64_t off);
 

@@ -5,10 +5,14 @@
 #define _GNU_SOURCE
 #include "sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/dm-ioctl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +58,9 @@ _Static_assert(sizeof(struct kernel_statx) == 256, "the kernel writes 256 bytes"
 #define KERNEL_STATX_DIOALIGN       0x2000u /* since 6.1 */
 #define KERNEL_STATX_ATTR_IMMUTABLE 0x0010u
 #define KERNEL_AT_EMPTY_PATH        0x1000
+
+/* BLKGETDISKSEQ of linux/fs.h, since 5.15. */
+#define KERNEL_BLKGETDISKSEQ _IOR(0x12, 128, uint64_t)
 
 /* 0 or -errno from a call that returns 0 or -1. */
 static int result(int ret)
@@ -103,10 +110,9 @@ int copyoff_sys_open_mode(int fd, struct copyoff_open_mode *mode)
 	return 0;
 }
 
-/* Device numbers are only compared with each other. */
-static uint64_t device(uint32_t major, uint32_t minor)
+static uint64_t device(dev_t dev)
 {
-	return (uint64_t)major << 32 | minor;
+	return copyoff_device(major(dev), minor(dev));
 }
 
 /* Kernels before 4.11, and sandboxes that know nothing newer. */
@@ -118,9 +124,9 @@ static int stat_without_statx(int fd, struct copyoff_stat *st)
 		return -errno;
 	*st = (struct copyoff_stat){
 		.kind = kind_of(s.st_mode),
-		.dev = device(major(s.st_dev), minor(s.st_dev)),
+		.dev = device(s.st_dev),
 		.ino = s.st_ino,
-		.rdev = device(major(s.st_rdev), minor(s.st_rdev)),
+		.rdev = device(s.st_rdev),
 		.size = S_ISREG(s.st_mode) ? (uint64_t)s.st_size : 0,
 		.allocated = (uint64_t)s.st_blocks * 512,
 	};
@@ -135,9 +141,9 @@ int copyoff_sys_stat(int fd, struct copyoff_stat *st)
 		    KERNEL_STATX_BASIC_STATS | KERNEL_STATX_DIOALIGN, &x) < 0)
 		return errno == EBADF ? -EBADF : stat_without_statx(fd, st);
 	st->kind = kind_of(x.mode);
-	st->dev = device(x.dev_major, x.dev_minor);
+	st->dev = copyoff_device(x.dev_major, x.dev_minor);
 	st->ino = x.ino;
-	st->rdev = device(x.rdev_major, x.rdev_minor);
+	st->rdev = copyoff_device(x.rdev_major, x.rdev_minor);
 	st->size = st->kind == COPYOFF_KIND_REGULAR ? x.size : 0;
 	st->allocated = x.blocks * 512;
 	st->immutable = x.attributes & KERNEL_STATX_ATTR_IMMUTABLE;
@@ -155,6 +161,196 @@ int copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_block)
 		return -EINVAL;
 	*logical_block = (uint32_t)block;
 	return 0;
+}
+
+int copyoff_sys_physical_block(int fd, uint32_t *bytes)
+{
+	unsigned block = 0;
+
+	if (control(fd, BLKPBSZGET, &block) < 0)
+		return -errno;
+	*bytes = block;
+	return 0;
+}
+
+int copyoff_sys_read_only(int fd, bool *read_only)
+{
+	int value = 0;
+
+	if (control(fd, BLKROGET, &value) < 0)
+		return -errno;
+	*read_only = value != 0;
+	return 0;
+}
+
+int copyoff_sys_disk_sequence(int fd, uint64_t *sequence)
+{
+	return result(control(fd, KERNEL_BLKGETDISKSEQ, sequence));
+}
+
+/* The kernel's huge_encode_dev() is the dev_t of the C libraries. */
+int copyoff_sys_loop_status(int fd, struct copyoff_loop_status *status)
+{
+	struct loop_info64 info = { 0 };
+
+	if (control(fd, LOOP_GET_STATUS64, &info) < 0)
+		return -errno;
+	*status = (struct copyoff_loop_status){
+		.backing_dev = device((dev_t)info.lo_device),
+		.backing_ino = info.lo_inode,
+		.backing_rdev = device((dev_t)info.lo_rdevice),
+		.offset = info.lo_offset,
+		.size_limit = info.lo_sizelimit,
+		.number = info.lo_number,
+		.direct = info.lo_flags & LO_FLAGS_DIRECT_IO,
+		.read_only = info.lo_flags & LO_FLAGS_READ_ONLY,
+	};
+	return 0;
+}
+
+/* Room for the status of more than a thousand segments. */
+enum { DM_BUFFER = 64 << 10 };
+
+/* The type that all targets in the answer to DM_TABLE_STATUS have, or "". */
+static int dm_common_type(const struct dm_ioctl *dm, char *type, size_t size)
+{
+	const char *specs = (const char *)dm + dm->data_start;
+	const size_t room = dm->data_start < DM_BUFFER ? DM_BUFFER - dm->data_start : 0;
+	struct dm_target_spec spec;
+	uint32_t at = 0;
+
+	type[0] = '\0';
+	for (uint32_t i = 0; i < dm->target_count; i++) {
+		if (room < sizeof(spec) || at > room - sizeof(spec))
+			return -EIO;
+		memcpy(&spec, specs + at, sizeof(spec));
+		spec.target_type[sizeof(spec.target_type) - 1] = '\0';
+		if (strlen(spec.target_type) >= size)
+			return -E2BIG;
+		if (i > 0 && strcmp(type, spec.target_type) != 0) {
+			type[0] = '\0';
+			break;
+		}
+		strcpy(type, spec.target_type);
+		at = spec.next; /* from the first one */
+	}
+	return 0;
+}
+
+/*
+ * Asks for the status, not for the table, which has the keys of dm-crypt in it;
+ * and without DM_NOFLUSH_FLAG thin pools would write.
+ */
+static int dm_ask(int fd, uint64_t dev, struct dm_ioctl *dm, char *type, size_t size)
+{
+	dm->version[0] = DM_VERSION_MAJOR;
+	dm->data_size = DM_BUFFER;
+	dm->data_start = sizeof(*dm);
+	dm->flags = DM_NOFLUSH_FLAG;
+	dm->dev = makedev((unsigned)(dev >> 32), (unsigned)dev);
+	if (control(fd, DM_TABLE_STATUS, dm) < 0)
+		return -errno;
+	if (dm->flags & DM_BUFFER_FULL_FLAG)
+		return -E2BIG;
+	return dm_common_type(dm, type, size);
+}
+
+int copyoff_sys_dm_target(uint64_t dev, char *type, size_t size)
+{
+	struct dm_ioctl *dm;
+	int fd, ret;
+
+	fd = open("/dev/" DM_DIR "/" DM_CONTROL_NODE, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	dm = calloc(1, DM_BUFFER);
+	ret = dm ? dm_ask(fd, dev, dm, type, size) : -ENOMEM;
+	free(dm);
+	close(fd);
+	return ret;
+}
+
+static int sysfs_path(char path[PATH_MAX], const char *name)
+{
+	return snprintf(path, PATH_MAX, "/sys/%s", name) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* Reads up to @size bytes; returns how many there are before the end. */
+static ssize_t read_to_end(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t ret;
+
+	while (len < size) {
+		ret = read(fd, buf + len, size - len);
+		if (ret < 0)
+			return -errno;
+		if (ret == 0)
+			break;
+		len += (size_t)ret;
+	}
+	return (ssize_t)len;
+}
+
+ssize_t copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
+{
+	char full[PATH_MAX], more;
+	ssize_t len, rest = 0;
+	int fd;
+
+	if (size == 0)
+		return -E2BIG;
+	if (sysfs_path(full, path) < 0)
+		return -ENAMETOOLONG;
+	fd = open(full, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = read_to_end(fd, buf, size);
+	/* The newline may be what does not fit. */
+	if (len == (ssize_t)size)
+		rest = read_to_end(fd, &more, 1);
+	close(fd);
+	if (len < 0 || rest < 0)
+		return len < 0 ? len : rest;
+	if (len > 0 && rest == 0 && buf[len - 1] == '\n')
+		len--;
+	if (len == (ssize_t)size)
+		return -E2BIG;
+	buf[len] = '\0';
+	return len;
+}
+
+int copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name), void *data)
+{
+	const struct dirent *found;
+	char full[PATH_MAX];
+	DIR *dir;
+	int ret = 0;
+
+	if (sysfs_path(full, path) < 0)
+		return -ENAMETOOLONG;
+	dir = opendir(full);
+	if (!dir)
+		return -errno;
+	while (ret == 0) {
+		errno = 0;
+		found = readdir(dir);
+		if (!found) {
+			ret = -errno;
+			break;
+		}
+		if (found->d_name[0] != '.')
+			ret = entry(data, found->d_name);
+	}
+	closedir(dir);
+	return ret;
+}
+
+int copyoff_sys_open_mountinfo(void)
+{
+	int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int64_t copyoff_sys_tell(int fd)

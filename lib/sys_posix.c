@@ -247,3 +247,60 @@ int copyoff_sys_zero_range(int fd, int64_t off, int64_t len)
 	(void)len;
 	return -ENOSYS;
 }
+
+int copyoff_sys_physical_block(int fd, uint32_t *bytes)
+{
+	(void)fd;
+	(void)bytes;
+	return -ENOSYS;
+}
+
+int copyoff_sys_read_only(int fd, bool *read_only)
+{
+	(void)fd;
+	(void)read_only;
+	return -ENOSYS;
+}
+
+int copyoff_sys_disk_sequence(int fd, uint64_t *sequence)
+{
+	(void)fd;
+	(void)sequence;
+	return -ENOSYS;
+}
+
+int copyoff_sys_loop_status(int fd, struct copyoff_loop_status *status)
+{
+	(void)fd;
+	(void)status;
+	return -ENOSYS;
+}
+
+int copyoff_sys_dm_target(uint64_t dev, char *type, size_t size)
+{
+	(void)dev;
+	(void)type;
+	(void)size;
+	return -ENOSYS;
+}
+
+ssize_t copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
+{
+	(void)path;
+	(void)buf;
+	(void)size;
+	return -ENOSYS;
+}
+
+int copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name), void *data)
+{
+	(void)path;
+	(void)entry;
+	(void)data;
+	return -ENOSYS;
+}
+
+int copyoff_sys_open_mountinfo(void)
+{
+	return -ENOSYS;
+}

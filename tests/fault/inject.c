@@ -117,6 +117,15 @@ static void failed_moving(enum fault_op op)
 WRAP_PLAIN(int, open_mode, (int fd, struct copyoff_open_mode *mode), (fd, mode))
 WRAP_PLAIN(int, stat, (int fd, struct copyoff_stat *st), (fd, st))
 WRAP_PLAIN(int, block_size, (int fd, uint64_t *bytes, uint32_t *block), (fd, bytes, block))
+WRAP_PLAIN(int, physical_block, (int fd, uint32_t *bytes), (fd, bytes))
+WRAP_PLAIN(int, read_only, (int fd, bool *read_only), (fd, read_only))
+WRAP_PLAIN(int, disk_sequence, (int fd, uint64_t *sequence), (fd, sequence))
+WRAP_PLAIN(int, loop_status, (int fd, struct copyoff_loop_status *status), (fd, status))
+WRAP_PLAIN(int, dm_target, (uint64_t dev, char *type, size_t size), (dev, type, size))
+WRAP_PLAIN(ssize_t, read_sysfs, (const char *path, char *buf, size_t size), (path, buf, size))
+WRAP_PLAIN(int, list_sysfs,
+	   (const char *path, int (*entry)(void *data, const char *name), void *data),
+	   (path, entry, data))
 WRAP_PLAIN(int64_t, tell, (int fd), (fd))
 WRAP_PLAIN(int64_t, set_position, (int fd, int64_t off), (fd, off))
 WRAP_PLAIN(int64_t, fs_type, (int fd), (fd))
@@ -163,6 +172,17 @@ WRAP(int, reopen, (int fd, enum copyoff_access access))
 	if (inject_strike(FAULT_reopen))
 		return -inject.fault.err;
 	ret = __real_copyoff_sys_reopen(fd, access);
+	inject_live.descriptors += ret >= 0;
+	return ret;
+}
+
+WRAP(int, open_mountinfo, (void))
+{
+	int ret;
+
+	if (inject_strike(FAULT_open_mountinfo))
+		return -inject.fault.err;
+	ret = __real_copyoff_sys_open_mountinfo();
 	inject_live.descriptors += ret >= 0;
 	return ret;
 }

@@ -23,6 +23,14 @@ enum {
 	X(open_mode, CAN_ERR)                                                                      \
 	X(stat, CAN_ERR)                                                                           \
 	X(block_size, CAN_ERR)                                                                     \
+	X(physical_block, CAN_ERR)                                                                 \
+	X(read_only, CAN_ERR)                                                                      \
+	X(disk_sequence, CAN_ERR)                                                                  \
+	X(loop_status, CAN_ERR)                                                                    \
+	X(dm_target, CAN_ERR)                                                                      \
+	X(read_sysfs, CAN_ERR)                                                                     \
+	X(list_sysfs, CAN_ERR)                                                                     \
+	X(open_mountinfo, CAN_ERR)                                                                 \
 	X(tell, CAN_ERR)                                                                           \
 	X(set_position, CAN_ERR)                                                                   \
 	X(fs_type, CAN_ERR)                                                                        \
