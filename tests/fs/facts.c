@@ -4,6 +4,7 @@
  *
  * A line of NAME=VALUE words, and one in words.
  */
+#define _GNU_SOURCE /* O_CLOEXEC */
 #include "facts.h"
 #include "sys.h"
 
