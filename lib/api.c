@@ -240,8 +240,8 @@ static int check_ranges(struct copyoff_ctx *ctx, const struct copyoff_end *in,
 	scratch = copyoff_sys_alloc(n * sizeof(*scratch), sizeof(void *));
 	if (!scratch)
 		return copyoff_fail(ctx, -ENOMEM, "no memory to check %zu ranges", n);
-	overlap = copyoff_ranges_overlap(v, n, in->size_known ? in->size : UINT64_MAX,
-					 copyoff_same_file(in, out), scratch);
+	overlap = copyoff_ranges_overlap(v, n, in->size_known ? in->size : UINT64_MAX, &in->place,
+					 &out->place, scratch);
 	copyoff_sys_free(scratch);
 	if (overlap)
 		return copyoff_fail(

@@ -24,7 +24,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chain.h"
+#include "coherence.h"
+#include "facts.h"
 #include "sys.h"
+#include "sysfs.h"
 
 /* One side of a copy.  Facts are as of the beginning of the call. */
 struct copyoff_end {
@@ -32,6 +36,7 @@ struct copyoff_end {
 	enum copyoff_kind kind; /* REGULAR or BLOCK */
 	uint64_t dev, ino; /* identity of a regular file */
 	uint64_t rdev; /* identity of a block device */
+	struct copyoff_place place; /* where its bytes are */
 	uint64_t size; /* bytes */
 	bool size_known; /* false: procfs and the like; read until the end */
 	uint64_t allocated; /* bytes, of a regular file */
@@ -59,6 +64,12 @@ struct copyoff_offer {
 	const struct copyoff_backend *backend;
 	unsigned traits; /* COPYOFF_TRAIT_*; change them where a pair is better or worse */
 	struct copyoff_limits limits; /* copy() may change max_range later */
+
+	/*
+	 * Added to source and destination offsets before limits.align is
+	 * applied to them, where the blocks are those of what lies beneath.
+	 */
+	uint64_t base_in, base_out;
 
 	/*
 	 * The length may be unaligned if the range ends at the end of the
@@ -122,6 +133,15 @@ struct copyoff_offer {
  */
 int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int err,
 		    const char *text, const char *remedy);
+
+/*
+ * For backends that stack: find the most preferred stateless backend that can
+ * copy between the ends of @pair.  Fills *@inner, as probe() would, and returns
+ * 0; or returns COPYOFF_DECLINE or -errno, and *@inner has the refusal of the
+ * last one.  What is filtered or forbidden for the stacking backend's user is
+ * not asked about here: the offer that is made outside has the traits of @inner.
+ */
+int copyoff_inner_probe(const struct copyoff_pair *pair, struct copyoff_offer *inner);
 
 /* Name (as in the file's), one line for people, traits for any pair. */
 #define COPYOFF_BACKEND_INFO(name, summary, traits)                                                \

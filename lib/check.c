@@ -50,6 +50,7 @@ enum { DIRECT_ALIGN_FALLBACK = 4096 };
 /* Size and alignment, once the type is known to be one that can be copied. */
 static int look_closer(struct copyoff_end *end, const struct copyoff_stat *st)
 {
+	struct copyoff_chain chain;
 	uint32_t logical_block = 0;
 	int ret;
 
@@ -58,6 +59,11 @@ static int look_closer(struct copyoff_end *end, const struct copyoff_stat *st)
 		if (ret < 0)
 			return ret;
 		end->size_known = true;
+		copyoff_chain_open(&chain, end->fd, end->rdev);
+		end->place = chain.place;
+		copyoff_chain_close(&chain);
+	} else {
+		end->place = (struct copyoff_place){ true, end->dev, end->ino, 0 };
 	}
 	if (end->direct) {
 		end->io_align = st->dio_align ? st->dio_align : logical_block;
@@ -147,18 +153,18 @@ bool copyoff_same_file(const struct copyoff_end *in, const struct copyoff_end *o
 static bool overlaps(const struct copyoff_end *in, int64_t off_in, const struct copyoff_end *out,
 		     int64_t off_out, uint64_t len)
 {
+	uint64_t src = in->place.base + (uint64_t)off_in;
+	uint64_t dst = out->place.base + (uint64_t)off_out;
 	uint64_t limit;
 
-	if (!copyoff_same_file(in, out) ||
-	    !copyoff_range_overlap((uint64_t)off_in, (uint64_t)off_out, len))
+	if (!copyoff_same_place(&in->place, &out->place) || !copyoff_range_overlap(src, dst, len))
 		return false;
-	if (in->kind == COPYOFF_KIND_BLOCK)
+	if (out->kind == COPYOFF_KIND_BLOCK)
 		return true;
 	limit = copyoff_sys_file_size_limit();
 	if ((uint64_t)off_out >= limit)
 		return false;
-	return copyoff_range_overlap((uint64_t)off_in, (uint64_t)off_out,
-				     copyoff_range_min(len, limit - (uint64_t)off_out));
+	return copyoff_range_overlap(src, dst, copyoff_range_min(len, limit - (uint64_t)off_out));
 }
 
 /* How much of @len there is to read; all of it where the size is not known. */
@@ -199,9 +205,10 @@ int copyoff_check_range(struct copyoff_ctx *ctx, const struct copyoff_end *in, i
 	*len = copyoff_range_min(*len, (uint64_t)(INT64_MAX - off_out));
 	*len = copyoff_range_min(*len, (uint64_t)(INT64_MAX - off_in));
 	if (overlaps(in, off_in, out, off_out, *len))
-		return copyoff_fail(
-			ctx, -EINVAL,
-			"source %lld and destination %lld overlap within %llu bytes of one file",
-			(long long)off_in, (long long)off_out, (unsigned long long)*len);
+		return copyoff_fail(ctx, -EINVAL,
+				    "source %lld and destination %lld overlap within %llu bytes of "
+				    "one file or device",
+				    (long long)off_in, (long long)off_out,
+				    (unsigned long long)*len);
 	return 0;
 }

@@ -259,6 +259,10 @@ static int step(struct copyoff_run *run)
 			run->ctx, -EFBIG,
 			"destination offset %llu is beyond the largest file size allowed",
 			(unsigned long long)dst);
+	if (run->route->pair.out.kind == COPYOFF_KIND_BLOCK && dst >= run->route->pair.out.size)
+		return copyoff_fail(run->ctx, -ENOSPC,
+				    "destination offset %llu is at or beyond the end of the device",
+				    (unsigned long long)dst);
 	if (!copyoff_split_choose(run, src, dst, &len, &op))
 		return no_backend(run, src, dst, len);
 	if (run->holes.on && !op.offer->keeps_holes) {

@@ -28,7 +28,8 @@ static void add(struct text *t, const char *fmt, ...)
 		t->len += (size_t)ret;
 }
 
-static void add_end(struct text *t, const char *what, const struct copyoff_end *end)
+static void add_end(struct text *t, const char *what, const struct copyoff_end *end,
+		    const char *device)
 {
 	add(t, "%-5s fd %d, ", what, end->fd);
 	if (end->kind == COPYOFF_KIND_BLOCK)
@@ -41,6 +42,8 @@ static void add_end(struct text *t, const char *what, const struct copyoff_end *
 		add(t, ", empty or of unknown size");
 	if (end->direct)
 		add(t, ", O_DIRECT in units of %u", (unsigned)end->io_align);
+	if (device[0])
+		add(t, "; %s", device);
 	add(t, "\n");
 }
 
@@ -78,8 +81,8 @@ size_t copyoff_explain(const struct copyoff_plan *plan, char *buf, size_t size)
 
 	if (size > 0)
 		buf[0] = '\0';
-	add_end(&t, "from", &plan->in);
-	add_end(&t, "to", &plan->out);
+	add_end(&t, "from", &plan->in, plan->in_text);
+	add_end(&t, "to", &plan->out, plan->out_text);
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
 		add_verdict(&t, &plan->verdicts[i], first);
 		first = first && !plan->verdicts[i].usable;

@@ -76,12 +76,14 @@ struct copyoff_span {
 };
 
 /*
- * Do the destinations of @v overlap each other, or, if @same_file, any source?
+ * Do the destinations of @v overlap each other, or, if both ends are at the same
+ * place, any source?
  * Ranges count up to the end of the source, @src_size.  No sum of an offset and
  * a length overflows.  @scratch has room for @n spans.
  */
 bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, uint64_t src_size,
-			    bool same_file, struct copyoff_span *scratch);
+			    const struct copyoff_place *in, const struct copyoff_place *out,
+			    struct copyoff_span *scratch);
 
 /* --- plan.c ------------------------------------------------------------ */
 
@@ -118,10 +120,14 @@ const char *copyoff_forbidden(unsigned traits, unsigned flags);
 void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_route *route,
 			   size_t i, unsigned flags, struct copyoff_verdict *verdict);
 
+/* Room for what is said of a block device; a path of 4096 bytes may be in it. */
+enum { COPYOFF_DEVICE_TEXT = 4608 };
+
 struct copyoff_plan {
 	struct copyoff_verdict verdicts[COPYOFF_BACKENDS];
 	struct copyoff_end in;
 	struct copyoff_end out;
+	char in_text[COPYOFF_DEVICE_TEXT], out_text[COPYOFF_DEVICE_TEXT]; /* of block devices */
 	unsigned flags;
 };
 

@@ -71,6 +71,27 @@ void copyoff_route_refresh(struct copyoff_route *route, const struct copyoff_end
 	}
 }
 
+int copyoff_inner_probe(const struct copyoff_pair *pair, struct copyoff_offer *inner)
+{
+	int ret = COPYOFF_DECLINE;
+
+	*inner = (struct copyoff_offer){ .text = "", .remedy = "" };
+	for (size_t i = 0; i < COPYOFF_BACKENDS && ret != 0; i++) {
+		const struct copyoff_backend *backend = copyoff_registry_get(i);
+
+		if (!backend || !backend->stateless)
+			continue;
+		*inner = (struct copyoff_offer){
+			.backend = backend,
+			.traits = backend->info.traits,
+			.text = "",
+			.remedy = "",
+		};
+		ret = backend->probe(pair, inner);
+	}
+	return ret;
+}
+
 static void probe(struct copyoff_ctx *ctx, const struct copyoff_pair *pair,
 		  struct copyoff_offer *offer)
 {
@@ -191,6 +212,15 @@ void copyoff_route_verdict(const struct copyoff_ctx *ctx, const struct copyoff_r
 	}
 }
 
+static void describe(const struct copyoff_end *end, char *text)
+{
+	struct copyoff_block block;
+
+	text[0] = '\0';
+	if (end->kind == COPYOFF_KIND_BLOCK && copyoff_facts_block(end->fd, end->rdev, &block) == 0)
+		copyoff_facts_describe(&block, text, COPYOFF_DEVICE_TEXT);
+}
+
 int copyoff_plan_make(struct copyoff_ctx *ctx, int fd_in, int fd_out, unsigned flags,
 		      struct copyoff_plan *plan)
 {
@@ -201,6 +231,8 @@ int copyoff_plan_make(struct copyoff_ctx *ctx, int fd_in, int fd_out, unsigned f
 	if (ret < 0)
 		return ret;
 	plan->flags = flags;
+	describe(&plan->in, plan->in_text);
+	describe(&plan->out, plan->out_text);
 	route = copyoff_ctx_route(ctx, &plan->in, &plan->out);
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++)
 		copyoff_route_offer(ctx, route, i, flags);

@@ -74,9 +74,21 @@ static uint64_t before_end(const struct copyoff_range *r, uint64_t size)
 	return (uint64_t)r->src < size ? copyoff_range_min(r->len, size - (uint64_t)r->src) : 0;
 }
 
-bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, uint64_t src_size,
-			    bool same_file, struct copyoff_span *scratch)
+/* @base and an offset are at most INT64_MAX each. */
+static struct copyoff_span span_at(uint64_t base, int64_t off, uint64_t len)
 {
+	struct copyoff_span span = { .start = base + (uint64_t)off };
+
+	if (!copyoff_range_end(span.start, len, &span.end))
+		span.end = UINT64_MAX;
+	return span;
+}
+
+bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, uint64_t src_size,
+			    const struct copyoff_place *in, const struct copyoff_place *out,
+			    struct copyoff_span *scratch)
+{
+	bool same = copyoff_same_place(in, out);
 	size_t used = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -84,20 +96,18 @@ bool copyoff_ranges_overlap(const struct copyoff_range *v, size_t n, uint64_t sr
 
 		if (len == 0)
 			continue;
-		scratch[used].start = (uint64_t)v[i].dst;
-		scratch[used].end = (uint64_t)v[i].dst + len;
-		used++;
+		scratch[used++] = span_at(out->base, v[i].dst, len);
 	}
 	qsort(scratch, used, sizeof(*scratch), by_start);
 	for (size_t i = 1; i < used; i++) {
 		if (scratch[i].start < scratch[i - 1].end)
 			return true;
 	}
-	for (size_t i = 0; same_file && i < n; i++) {
-		uint64_t src = (uint64_t)v[i].src;
+	for (size_t i = 0; same && i < n; i++) {
 		uint64_t len = before_end(&v[i], src_size);
+		struct copyoff_span src = span_at(in->base, v[i].src, len);
 
-		if (len > 0 && hits(scratch, used, src, src + len))
+		if (len > 0 && hits(scratch, used, src.start, src.end))
 			return true;
 	}
 	return false;

@@ -21,6 +21,8 @@ uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_
 		len = src < pair->in.size ? copyoff_range_min(len, pair->in.size - src) : 0;
 	if (dst < run->size_limit)
 		len = copyoff_range_min(len, run->size_limit - dst);
+	if (pair->out.kind == COPYOFF_KIND_BLOCK && dst < pair->out.size)
+		len = copyoff_range_min(len, pair->out.size - dst);
 	return len;
 }
 
@@ -34,9 +36,10 @@ static struct share share_of(const struct copyoff_run *run, const struct copyoff
 			     uint64_t src, uint64_t dst, uint64_t len)
 {
 	uint64_t align = offer->limits.align > 1 ? offer->limits.align : 1;
-	uint64_t head = (align - src % align) % align;
+	uint64_t phase = (src + offer->base_in) % align;
+	uint64_t head = (align - phase) % align;
 
-	if (src % align != dst % align || head >= len)
+	if (phase != (dst + offer->base_out) % align || head >= len)
 		return (struct share){ 0, 0 };
 	if (offer->unaligned_eof && src + len == run->route->pair.in.size &&
 	    dst + len >= run->holes.dst_size)

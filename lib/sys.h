@@ -110,9 +110,31 @@ uint64_t copyoff_sys_file_size_limit(void);
  * O_DIRECT, through /proc.  -EBUSY if the process has POSIX locks on the file,
  * which closing it would drop.
  */
-enum copyoff_access { COPYOFF_ACCESS_READ, COPYOFF_ACCESS_WRITE };
+enum copyoff_access {
+	COPYOFF_ACCESS_READ,
+	COPYOFF_ACCESS_READ_DIRECT, /* with O_DIRECT */
+	COPYOFF_ACCESS_WRITE,
+};
 int copyoff_sys_reopen(int fd, enum copyoff_access access);
 int copyoff_sys_close(int fd);
+
+/* The block device @rdev, to be looked at.  -ENXIO if another one is found. */
+int copyoff_sys_open_device(uint64_t rdev);
+/*
+ * Open the block device @fd once more, exclusively: -EBUSY if somebody else has
+ * done so, which mounting does, too.  Holds until the result is closed.
+ */
+int copyoff_sys_claim(int fd);
+/*
+ * The regular file at @path, if it is the one with these numbers, -ESTALE if
+ * not; for COPYOFF_ACCESS_WRITE also to be read.
+ */
+int copyoff_sys_open_file(const char *path, uint64_t dev, uint64_t ino, enum copyoff_access access);
+/*
+ * May this process have POSIX locks on a file with this inode number?  To open
+ * that file and close it would drop them (fcntl(2)).
+ */
+bool copyoff_sys_has_locks(uint64_t ino);
 
 ssize_t copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off);
 ssize_t copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off);
@@ -139,6 +161,18 @@ int copyoff_sys_punch_hole(int fd, int64_t off, int64_t len);
 int copyoff_sys_zero_range(int fd, int64_t off, int64_t len);
 
 int copyoff_sys_fdatasync(int fd);
+
+/*
+ * The page cache of a range: write back what is dirty and wait for it; drop what
+ * is clean and not in use; count the pages that are there (-ENOSYS before Linux
+ * 6.5, -EPERM if the file is not open for writing), or count them by a mapping,
+ * which is too high if the caller does not own the file and cannot write to it.
+ */
+int copyoff_sys_flush_range(int fd, int64_t off, int64_t len);
+int copyoff_sys_drop_cache(int fd, int64_t off, int64_t len);
+int64_t copyoff_sys_cachestat(int fd, int64_t off, int64_t len);
+int64_t copyoff_sys_mincore(int fd, int64_t off, int64_t len);
+uint64_t copyoff_sys_page_size(void);
 
 /* Memory for I/O, aligned to @align (a power of two); NULL: none. */
 void *copyoff_sys_alloc(size_t size, size_t align);

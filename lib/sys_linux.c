@@ -456,7 +456,11 @@ static int leads_to(const char *path, int fd)
 
 int copyoff_sys_reopen(int fd, enum copyoff_access access)
 {
-	int flags = access == COPYOFF_ACCESS_READ ? O_RDONLY : O_WRONLY;
+	static const int access_flags[] = {
+		[COPYOFF_ACCESS_READ] = O_RDONLY,
+		[COPYOFF_ACCESS_READ_DIRECT] = O_RDONLY | O_DIRECT,
+		[COPYOFF_ACCESS_WRITE] = O_WRONLY,
+	};
 	int mode = fcntl(fd, F_GETFL);
 	char path[40];
 	int copy, ret;
@@ -470,7 +474,7 @@ int copyoff_sys_reopen(int fd, enum copyoff_access access)
 	ret = leads_to(path, fd);
 	if (ret < 0)
 		return ret;
-	copy = open(path, flags | (mode & (O_SYNC | O_DSYNC)) | O_CLOEXEC);
+	copy = open(path, access_flags[access] | (mode & (O_SYNC | O_DSYNC)) | O_CLOEXEC);
 	return copy < 0 ? -errno : copy;
 }
 

@@ -248,6 +248,70 @@ int copyoff_sys_zero_range(int fd, int64_t off, int64_t len)
 	return -ENOSYS;
 }
 
+int copyoff_sys_open_device(uint64_t rdev)
+{
+	(void)rdev;
+	return -ENOSYS;
+}
+
+int copyoff_sys_claim(int fd)
+{
+	(void)fd;
+	return -ENOSYS;
+}
+
+int copyoff_sys_open_file(const char *path, uint64_t dev, uint64_t ino, enum copyoff_access access)
+{
+	(void)path;
+	(void)dev;
+	(void)ino;
+	(void)access;
+	return -ENOSYS;
+}
+
+bool copyoff_sys_has_locks(uint64_t ino)
+{
+	(void)ino;
+	return true;
+}
+
+int copyoff_sys_flush_range(int fd, int64_t off, int64_t len)
+{
+	(void)fd;
+	(void)off;
+	(void)len;
+	return -ENOSYS;
+}
+
+int copyoff_sys_drop_cache(int fd, int64_t off, int64_t len)
+{
+	(void)fd;
+	(void)off;
+	(void)len;
+	return -ENOSYS;
+}
+
+int64_t copyoff_sys_cachestat(int fd, int64_t off, int64_t len)
+{
+	(void)fd;
+	(void)off;
+	(void)len;
+	return -ENOSYS;
+}
+
+int64_t copyoff_sys_mincore(int fd, int64_t off, int64_t len)
+{
+	(void)fd;
+	(void)off;
+	(void)len;
+	return -ENOSYS;
+}
+
+uint64_t copyoff_sys_page_size(void)
+{
+	return 4096;
+}
+
 int copyoff_sys_physical_block(int fd, uint32_t *bytes)
 {
 	(void)fd;

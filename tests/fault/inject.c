@@ -120,6 +120,10 @@ WRAP_PLAIN(int, block_size, (int fd, uint64_t *bytes, uint32_t *block), (fd, byt
 WRAP_PLAIN(int, physical_block, (int fd, uint32_t *bytes), (fd, bytes))
 WRAP_PLAIN(int, read_only, (int fd, bool *read_only), (fd, read_only))
 WRAP_PLAIN(int, disk_sequence, (int fd, uint64_t *sequence), (fd, sequence))
+WRAP_PLAIN(int, flush_range, (int fd, int64_t off, int64_t len), (fd, off, len))
+WRAP_PLAIN(int, drop_cache, (int fd, int64_t off, int64_t len), (fd, off, len))
+WRAP_PLAIN(int64_t, cachestat, (int fd, int64_t off, int64_t len), (fd, off, len))
+WRAP_PLAIN(int64_t, mincore, (int fd, int64_t off, int64_t len), (fd, off, len))
 WRAP_PLAIN(int, loop_status, (int fd, struct copyoff_loop_status *status), (fd, status))
 WRAP_PLAIN(int, dm_target, (uint64_t dev, char *type, size_t size), (dev, type, size))
 WRAP_PLAIN(ssize_t, read_sysfs, (const char *path, char *buf, size_t size), (path, buf, size))
@@ -137,6 +141,18 @@ WRAP(uint64_t, file_size_limit, (void))
 {
 	inject_strike(FAULT_file_size_limit);
 	return __real_copyoff_sys_file_size_limit();
+}
+
+WRAP(bool, has_locks, (uint64_t ino))
+{
+	inject_strike(FAULT_has_locks);
+	return __real_copyoff_sys_has_locks(ino);
+}
+
+WRAP(uint64_t, page_size, (void))
+{
+	inject_strike(FAULT_page_size);
+	return __real_copyoff_sys_page_size();
 }
 
 WRAP(int64_t, process, (void))
@@ -165,27 +181,25 @@ WRAP(void, debug, (const char *line, size_t len))
 
 /* --- what is taken and given back -------------------------------------------- */
 
-WRAP(int, reopen, (int fd, enum copyoff_access access))
-{
-	int ret;
+/* Functions that return a descriptor. */
+#define WRAP_OPEN(name, params, args)                                                              \
+	WRAP(int, name, params)                                                                    \
+	{                                                                                          \
+		int ret;                                                                           \
+                                                                                                   \
+		if (inject_strike(FAULT_##name))                                                   \
+			return -inject.fault.err;                                                  \
+		ret = __real_copyoff_sys_##name args;                                              \
+		inject_live.descriptors += ret >= 0;                                               \
+		return ret;                                                                        \
+	}
 
-	if (inject_strike(FAULT_reopen))
-		return -inject.fault.err;
-	ret = __real_copyoff_sys_reopen(fd, access);
-	inject_live.descriptors += ret >= 0;
-	return ret;
-}
-
-WRAP(int, open_mountinfo, (void))
-{
-	int ret;
-
-	if (inject_strike(FAULT_open_mountinfo))
-		return -inject.fault.err;
-	ret = __real_copyoff_sys_open_mountinfo();
-	inject_live.descriptors += ret >= 0;
-	return ret;
-}
+WRAP_OPEN(reopen, (int fd, enum copyoff_access access), (fd, access))
+WRAP_OPEN(open_mountinfo, (void), ())
+WRAP_OPEN(open_device, (uint64_t rdev), (rdev))
+WRAP_OPEN(claim, (int fd), (fd))
+WRAP_OPEN(open_file, (const char *path, uint64_t dev, uint64_t ino, enum copyoff_access access),
+	  (path, dev, ino, access))
 
 /* Whatever close(2) says, the descriptor is gone. */
 WRAP(int, close, (int fd))

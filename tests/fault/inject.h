@@ -37,6 +37,15 @@ enum {
 	X(file_size_limit, 0)                                                                      \
 	X(reopen, CAN_ERR)                                                                         \
 	X(close, CAN_ERR)                                                                          \
+	X(open_device, CAN_ERR)                                                                    \
+	X(claim, CAN_ERR)                                                                          \
+	X(open_file, CAN_ERR)                                                                      \
+	X(has_locks, 0)                                                                            \
+	X(flush_range, CAN_ERR)                                                                    \
+	X(drop_cache, CAN_ERR)                                                                     \
+	X(cachestat, CAN_ERR)                                                                      \
+	X(mincore, CAN_ERR)                                                                        \
+	X(page_size, 0)                                                                            \
 	X(pread, CAN_ERR | CAN_COUNT)                                                              \
 	X(pwrite, CAN_ERR | CAN_COUNT)                                                             \
 	X(copy_file_range, CAN_ERR | CAN_COUNT)                                                    \

@@ -88,20 +88,20 @@ static bool copied(const struct copyoff_range *r, uint64_t i, uint64_t src_size)
 
 /* One mark for each byte. */
 static bool overlap_by_bitmap(const struct copyoff_range *v, size_t n, uint64_t src_size,
-			      bool same_file)
+			      bool same_file, uint64_t base_in, uint64_t base_out)
 {
-	unsigned char written[SPACE];
+	unsigned char written[2 * SPACE];
 
 	memset(written, 0, sizeof(written));
 	for (size_t i = 0; i < n; i++) {
 		for (uint64_t k = 0; copied(&v[i], k, src_size); k++) {
-			if (written[(uint64_t)v[i].dst + k]++)
+			if (written[base_out + (uint64_t)v[i].dst + k]++)
 				return true;
 		}
 	}
 	for (size_t i = 0; same_file && i < n; i++) {
 		for (uint64_t k = 0; copied(&v[i], k, src_size); k++) {
-			if (written[(uint64_t)v[i].src + k])
+			if (written[base_in + (uint64_t)v[i].src + k])
 				return true;
 		}
 	}
@@ -121,14 +121,21 @@ START_TEST(test_ranges_against_a_bitmap)
 		uint64_t src_size =
 			random_below(&state, 4) ? UINT64_MAX : random_below(&state, SPACE);
 		bool same_file = random_below(&state, 2), expected;
+		struct copyoff_place in = { .ino = 1, .base = random_below(&state, SPACE) };
+		struct copyoff_place out = { .ino = same_file ? 1 : 2 };
+
+		if (round % 4 == 0)
+			in.base = 0;
+		if (round % 8 == 1)
+			out.base = in.base;
 
 		for (size_t i = 0; i < n; i++) {
 			v[i].len = random_below(&state, most);
 			v[i].src = (int64_t)random_below(&state, SPACE - most);
 			v[i].dst = (int64_t)random_below(&state, SPACE - most);
 		}
-		expected = overlap_by_bitmap(v, n, src_size, same_file);
-		ck_assert_int_eq(copyoff_ranges_overlap(v, n, src_size, same_file, scratch),
+		expected = overlap_by_bitmap(v, n, src_size, same_file, in.base, out.base);
+		ck_assert_int_eq(copyoff_ranges_overlap(v, n, src_size, &in, &out, scratch),
 				 expected);
 		found[same_file][expected]++;
 	}
@@ -142,11 +149,24 @@ START_TEST(test_ranges_at_the_end)
 {
 	const struct copyoff_range v[] = { { 0, INT64_MAX - 10, 10 }, { 100, INT64_MAX - 20, 10 } };
 	const struct copyoff_range w[] = { { 0, INT64_MAX - 10, 10 }, { 100, INT64_MAX - 20, 11 } };
+	const struct copyoff_place a = { .ino = 1 }, b = { .ino = 2 };
 	struct copyoff_span scratch[2];
 
-	ck_assert(!copyoff_ranges_overlap(v, 2, UINT64_MAX, true, scratch));
-	ck_assert(copyoff_ranges_overlap(w, 2, UINT64_MAX, false, scratch));
-	ck_assert(!copyoff_ranges_overlap(v, 0, UINT64_MAX, true, scratch));
+	ck_assert(!copyoff_ranges_overlap(v, 2, UINT64_MAX, &a, &a, scratch));
+	ck_assert(copyoff_ranges_overlap(w, 2, UINT64_MAX, &a, &b, scratch));
+	ck_assert(!copyoff_ranges_overlap(v, 0, UINT64_MAX, &a, &a, scratch));
+}
+END_TEST
+
+/* Sums of a base, an offset and a length need not fit. */
+START_TEST(test_ranges_far_down)
+{
+	const struct copyoff_range v[] = { { 0, INT64_MAX, UINT64_MAX }, { INT64_MAX, 0, 10 } };
+	const struct copyoff_place far = { .ino = 1, .base = INT64_MAX };
+	struct copyoff_span scratch[2];
+
+	ck_assert(copyoff_ranges_overlap(v, 2, UINT64_MAX, &far, &far, scratch));
+	ck_assert(!copyoff_ranges_overlap(v + 1, 1, UINT64_MAX, &far, &far, scratch));
 }
 END_TEST
 
@@ -163,6 +183,7 @@ int main(void)
 	tcase_add_test(tc, test_overlap);
 	tcase_add_test(tc, test_ranges_against_a_bitmap);
 	tcase_add_test(tc, test_ranges_at_the_end);
+	tcase_add_test(tc, test_ranges_far_down);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

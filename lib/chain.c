@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * chain.c - see chain.h
+ */
+#include "chain.h"
+
+#include "internal.h"
+#include "sysfs.h"
+
+enum { SECTOR = 512 }; /* what sysfs counts in */
+
+/* No offset is larger. */
+static bool add(uint64_t a, uint64_t b, uint64_t *sum)
+{
+	return copyoff_range_end(a, b, sum) && *sum <= INT64_MAX;
+}
+
+/* Without sysfs a partition cannot be told from a disk, and is taken for one. */
+static void find_disk(struct copyoff_level *level)
+{
+	uint64_t sectors;
+
+	level->disk = level->rdev;
+	if (copyoff_sysfs_number(level->rdev, "start", &sectors) < 0 ||
+	    copyoff_sysfs_has(level->rdev, "partition") != 1 || sectors > INT64_MAX / SECTOR)
+		return;
+	if (copyoff_sysfs_device(level->rdev, "../dev", &level->disk) == 0)
+		level->start = sectors * SECTOR;
+	else
+		level->disk = level->rdev;
+}
+
+/*
+ * Only a device that says in sysfs that it is a loop device is asked: device
+ * mapper hands the question down to the device beneath it, whose answer would
+ * be taken for its own.
+ */
+static bool is_loop(uint64_t disk)
+{
+	return copyoff_sysfs_has(disk, "loop/offset") == 1;
+}
+
+/* The next level beneath @level, if it is a block device; or the file. */
+static bool go_down(struct copyoff_chain *chain, const struct copyoff_level *level)
+{
+	struct copyoff_level *next = &chain->levels[chain->n];
+	struct copyoff_loop_status status;
+	uint64_t base;
+
+	if (!is_loop(level->disk) || copyoff_sys_loop_status(level->fd, &status) < 0 ||
+	    !add(chain->place.base, status.offset, &base))
+		return false;
+	if (!status.backing_rdev) {
+		chain->place = (struct copyoff_place){
+			.in_file = true,
+			.dev = status.backing_dev,
+			.ino = status.backing_ino,
+			.base = base,
+		};
+		return false;
+	}
+	if (chain->n == COPYOFF_LEVELS)
+		return false;
+	*next = (struct copyoff_level){ .rdev = status.backing_rdev, .base = base };
+	next->fd = copyoff_sys_open_device(next->rdev);
+	return next->fd >= 0;
+}
+
+void copyoff_chain_open(struct copyoff_chain *chain, int fd, uint64_t rdev)
+{
+	bool more = true;
+
+	chain->levels[0] = (struct copyoff_level){ .fd = fd, .rdev = rdev };
+	chain->n = 0;
+	while (more) {
+		struct copyoff_level *level = &chain->levels[chain->n++];
+
+		find_disk(level);
+		chain->lowest = level->disk;
+		chain->place = (struct copyoff_place){ .dev = level->disk };
+		if (!add(level->base, level->start, &chain->place.base)) {
+			chain->place.base = level->base;
+			return;
+		}
+		more = go_down(chain, level);
+	}
+}
+
+void copyoff_chain_close(struct copyoff_chain *chain)
+{
+	while (chain->n > 1)
+		(void)copyoff_sys_close(chain->levels[--chain->n].fd); /* only looked at */
+}

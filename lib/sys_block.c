@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * sys_block.c - the seam to Linux for work beneath block devices: their page
+ * cache, and the devices and files that lie beneath
+ */
+#define _GNU_SOURCE
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+uint64_t copyoff_sys_page_size(void)
+{
+	long size = sysconf(_SC_PAGESIZE);
+
+	return size > 0 ? (uint64_t)size : 4096;
+}
+
+int copyoff_sys_flush_range(int fd, int64_t off, int64_t len)
+{
+	const unsigned all =
+		SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+	if (sync_file_range(fd, off, len, all) == 0)
+		return 0;
+	if (errno != ENOSYS)
+		return -errno;
+	return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int copyoff_sys_drop_cache(int fd, int64_t off, int64_t len)
+{
+	return -posix_fadvise(fd, off, len, POSIX_FADV_DONTNEED);
+}
+
+/* Since 6.5; not in the headers of most systems. */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+int64_t copyoff_sys_cachestat(int fd, int64_t off, int64_t len)
+{
+	struct {
+		uint64_t off, len;
+	} range = { (uint64_t)off, (uint64_t)len };
+	struct {
+		uint64_t cached, dirty, writeback, evicted, recently_evicted;
+	} stat = { 0 };
+
+	if (syscall(SYS_cachestat, fd, &range, &stat, 0u) < 0)
+		return -errno;
+	return (int64_t)(stat.cached + stat.writeback);
+}
+
+/* Resident pages of a mapping of at most MINCORE_PAGES pages. */
+enum { MINCORE_PAGES = 16384 };
+
+static int64_t resident(int fd, int64_t off, size_t len, size_t page)
+{
+	unsigned char vec[MINCORE_PAGES];
+	int64_t n = 0;
+	void *p = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, off);
+	int ret;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	ret = mincore(p, len, vec) < 0 ? -errno : 0;
+	munmap(p, len);
+	for (size_t i = 0; ret == 0 && i < (len + page - 1) / page; i++)
+		n += vec[i] & 1;
+	return ret < 0 ? ret : n;
+}
+
+int64_t copyoff_sys_mincore(int fd, int64_t off, int64_t len)
+{
+	const int64_t page = (int64_t)copyoff_sys_page_size();
+	const int64_t most = page * MINCORE_PAGES;
+	int64_t end = off + len;
+	int64_t n = 0;
+
+	for (off -= off % page; off < end; off += most) {
+		int64_t piece = end - off < most ? end - off : most;
+		int64_t ret = resident(fd, off, (size_t)piece, (size_t)page);
+
+		if (ret < 0)
+			return ret;
+		n += ret;
+	}
+	return n;
+}
+
+/* The kernel's own name for the node of a device, which may be there or not. */
+static int name_in_dev(const char *number, char *path, size_t size)
+{
+	static const char key[] = "DEVNAME=";
+	char attribute[48], text[1024];
+	const char *name;
+	ssize_t len;
+
+	snprintf(attribute, sizeof(attribute), "dev/block/%s/uevent", number);
+	len = copyoff_sys_read_sysfs(attribute, text, sizeof(text));
+	if (len < 0)
+		return (int)len;
+	name = strstr(text, key);
+	if (!name)
+		return -ENOENT;
+	name += strlen(key);
+	snprintf(path, size, "/dev/%.*s", (int)strcspn(name, "\n"), name);
+	return 0;
+}
+
+int copyoff_sys_open_device(uint64_t rdev)
+{
+	struct copyoff_stat st;
+	char number[24], path[256];
+	int fd, ret;
+
+	/* By its number, where udev runs; whatever it is, it is looked at. */
+	snprintf(number, sizeof(number), "%u:%u", (unsigned)(rdev >> 32),
+		 (unsigned)(rdev & UINT32_MAX));
+	snprintf(path, sizeof(path), "/dev/block/%s", number);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		ret = name_in_dev(number, path, sizeof(path));
+		if (ret < 0)
+			return ret;
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return -errno;
+	if (copyoff_sys_stat(fd, &st) == 0 && st.kind == COPYOFF_KIND_BLOCK && st.rdev == rdev)
+		return fd;
+	close(fd);
+	return -ENXIO;
+}
+
+int copyoff_sys_claim(int fd)
+{
+	char path[40];
+	int claim;
+
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
+	claim = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	return claim < 0 ? -errno : claim;
+}
+
+/* Is @path, which is not opened for that, the regular file that it should be? */
+static int is_file(const char *path, uint64_t dev, uint64_t ino)
+{
+	int place = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct copyoff_stat st;
+	int ret;
+
+	if (place < 0)
+		return -errno;
+	ret = copyoff_sys_stat(place, &st);
+	close(place);
+	if (ret < 0)
+		return ret;
+	return st.kind == COPYOFF_KIND_REGULAR && st.dev == dev && st.ino == ino ? 0 : -ESTALE;
+}
+
+int copyoff_sys_open_file(const char *path, uint64_t dev, uint64_t ino, enum copyoff_access access)
+{
+	int flags = access == COPYOFF_ACCESS_READ ? O_RDONLY : O_RDWR;
+	struct copyoff_stat st;
+	int ret = is_file(path, dev, ino);
+	int fd;
+
+	if (ret < 0)
+		return ret;
+	fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (copyoff_sys_stat(fd, &st) == 0 && st.dev == dev && st.ino == ino)
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+/* The lines of /proc/locks for this process name the inode at the end of their 6th word. */
+bool copyoff_sys_has_locks(uint64_t ino)
+{
+	FILE *f = fopen("/proc/locks", "re");
+	char line[256];
+	bool found = !f; /* in doubt, there may be some */
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		unsigned long long number;
+		char kind[16];
+		long pid;
+
+		found = sscanf(line, "%*s %15s %*s %*s %ld %*x:%*x:%llu", kind, &pid, &number) ==
+				3 &&
+			strcmp(kind, "POSIX") == 0 && pid == (long)getpid() && number == ino;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
