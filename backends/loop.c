@@ -28,6 +28,7 @@ struct state {
 	struct side in;
 	struct side out;
 	struct copyoff_offer inner; /* for the files */
+	bool valid; /* all of it has been found out */
 };
 
 /* --- what lies beneath -------------------------------------------------------- */
@@ -68,8 +69,8 @@ static int find_side(const struct copyoff_end *end, struct side *side, struct co
 	return 0;
 }
 
-/* The same loop devices on the same files, with the same offsets? */
-static bool unchanged(const struct copyoff_end *end, const struct side *side)
+/* The same loop device on the same file, with the same offset? */
+static bool same_side(const struct copyoff_end *end, const struct side *side)
 {
 	struct copyoff_chain now;
 
@@ -79,6 +80,12 @@ static bool unchanged(const struct copyoff_end *end, const struct side *side)
 	copyoff_chain_close(&now);
 	return copyoff_same_place(&now.place, &side->chain.place) &&
 	       now.place.base == side->chain.place.base && sequence_of(end->fd) == side->sequence;
+}
+
+static bool unchanged(const struct copyoff_pair *pair, const struct state *state)
+{
+	return state->valid && same_side(&pair->in, &state->in) &&
+	       same_side(&pair->out, &state->out);
 }
 
 static int open_side(const struct copyoff_end *end, struct side *side, enum copyoff_access access,
@@ -169,6 +176,12 @@ static int file_pair(const struct copyoff_pair *pair, const struct state *state,
 
 /* --- probe --------------------------------------------------------------------- */
 
+static int read_only_device(struct copyoff_offer *offer)
+{
+	return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, EPERM,
+			       "the destination device is read-only", "");
+}
+
 /* Mounted file systems and others have caches of their own, which nobody can drop. */
 static int check_destination(const struct copyoff_end *out, struct copyoff_offer *offer)
 {
@@ -181,8 +194,7 @@ static int check_destination(const struct copyoff_end *out, struct copyoff_offer
 	if (ret < 0)
 		return ret;
 	if (block.read_only == COPYOFF_ANSWER_YES)
-		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, EPERM,
-				       "the destination device is read-only", "");
+		return read_only_device(offer);
 	if (block.mounted == COPYOFF_ANSWER_YES)
 		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, EBUSY,
 				       "the destination device is mounted", "unmount it");
@@ -216,6 +228,7 @@ static int find_files(const struct copyoff_pair *pair, struct state *state,
 {
 	int ret = find_side(&pair->in, &state->in, offer);
 
+	state->valid = false;
 	if (ret == 0)
 		ret = find_side(&pair->out, &state->out, offer);
 	if (ret == 0)
@@ -231,6 +244,7 @@ static int find_files(const struct copyoff_pair *pair, struct state *state,
 	offer->limits = state->inner.limits;
 	offer->base_in = state->in.is_loop ? state->in.chain.place.base : 0;
 	offer->base_out = state->out.is_loop ? state->out.chain.place.base : 0;
+	state->valid = true;
 	return 0;
 }
 
@@ -315,12 +329,21 @@ static int64_t copy_inside(const struct copyoff_pair *files, struct copyoff_offe
 	return ret;
 }
 
-/* Nobody mounts the destination as long as this is open. */
+/*
+ * Nobody mounts the destination as long as this is open.  -1: it is a file.
+ * That the device was made read-only since it was opened, its file cannot know.
+ */
 static int claim(const struct copyoff_end *out, struct copyoff_offer *offer)
 {
-	int ret = out->kind == COPYOFF_KIND_BLOCK ? copyoff_sys_claim(out->fd) : -1;
+	bool read_only = false;
+	int ret;
 
-	if (out->kind != COPYOFF_KIND_BLOCK || ret >= 0)
+	if (out->kind != COPYOFF_KIND_BLOCK)
+		return -1;
+	if (copyoff_sys_read_only(out->fd, &read_only) < 0 || read_only)
+		return read_only_device(offer);
+	ret = copyoff_sys_claim(out->fd);
+	if (ret >= 0)
 		return ret;
 	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
 			       "the destination device is mounted, or held exclusively",
@@ -353,7 +376,7 @@ static int64_t copy_range(const struct copyoff_pair *pair, struct copyoff_offer 
 	if (dropped < 0)
 		return dropped;
 	/* Bytes may have gone anywhere. */
-	if (ret > 0 && (!unchanged(&pair->in, &state->in) || !unchanged(&pair->out, &state->out)))
+	if (ret > 0 && !unchanged(pair, state))
 		return -EIO;
 	return ret;
 }
@@ -377,7 +400,7 @@ static int64_t loop_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	int claimed;
 
 	(void)n; /* limits.max_ranges is 1 */
-	if (!unchanged(&pair->in, &state->in) || !unchanged(&pair->out, &state->out))
+	if (!unchanged(pair, state))
 		return start_anew(pair, offer, state);
 	claimed = claim(&pair->out, offer);
 	if (claimed == COPYOFF_DECLINE)

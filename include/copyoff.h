@@ -154,7 +154,9 @@ COPYOFF_API unsigned copyoff_version(void);
  *               needed, opened O_PATH, or fd_out is O_APPEND
  *   EINVAL      unknown flag, or COPYOFF_NO_SHARE with COPYOFF_REQUIRE_SHARE;
  *               not a regular file or block device; negative offset; the
- *               ranges overlap within one file or device; fd_out is O_DIRECT,
+ *               ranges overlap within one file or device (partitions, their
+ *               disk, loop devices and their files included, as far as sysfs
+ *               tells); fd_out is O_DIRECT,
  *               the range is not aligned for it, and the file cannot be opened
  *               a second time (no /proc, no permission, or POSIX locks)
  *   EISDIR      a descriptor is a directory
