@@ -317,7 +317,6 @@ static int mount_found(struct mount_reader *r)
 	int ret;
 
 	r->number[r->len] = '\0';
-	r->len = 0;
 	ret = copyoff_parse_device(r->number, &dev);
 	return ret < 0 ? ret : shares_bytes((void *)r->block, dev);
 }
@@ -328,12 +327,16 @@ static int read_mounts(struct mount_reader *r, const char *text, size_t len)
 	int ret = 0;
 
 	for (size_t i = 0; i < len && ret == 0; i++) {
-		if (text[i] == '\n')
+		if (text[i] == '\n') {
 			r->field = 0;
-		else if (text[i] == ' ' && r->field++ == 2)
-			ret = mount_found(r);
-		else if (r->field == 2 && text[i] != ' ' && r->len < sizeof(r->number) - 1)
+			r->len = 0;
+		} else if (text[i] == ' ') {
+			if (r->field == 2)
+				ret = mount_found(r);
+			r->field++;
+		} else if (r->field == 2 && r->len < sizeof(r->number) - 1) {
 			r->number[r->len++] = text[i];
+		}
 	}
 	return ret;
 }
