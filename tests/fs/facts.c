@@ -18,14 +18,15 @@ static void print_number(const char *name, uint64_t dev)
 	printf(" %s=%u:%u", name, (unsigned)(dev >> 32), (unsigned)(dev & UINT32_MAX));
 }
 
-static void print(const struct copyoff_block *b)
+static void print(const struct copyoff_block *b, uint64_t sequence)
 {
 	char text[8192];
 
 	printf("size=%" PRIu64 " logical=%u physical=%u", b->size, b->logical_block,
 	       b->physical_block);
-	printf(" partition=%d start=%" PRIu64 " diskseq=%" PRIu64, (int)b->partition, b->start,
-	       b->diskseq);
+	printf(" partition=%d start=%" PRIu64, (int)b->partition, b->start);
+	/* As it is known in the end, which may be from sysfs, and by ioctl(2). */
+	printf(" diskseq=%" PRIu64 " sequence=%" PRIu64, b->diskseq, sequence);
 	print_number("disk", b->disk);
 	printf(" read_only=%d zoned=%d stack=%d dm=%d claimed=%d", (int)b->read_only, (int)b->zoned,
 	       (int)b->stack, (int)b->dm, (int)b->dm_claimed);
@@ -44,6 +45,7 @@ int main(int argc, char **argv)
 {
 	static struct copyoff_block block;
 	struct copyoff_stat st;
+	uint64_t sequence;
 	int fd, ret;
 
 	if (argc != 2) {
@@ -62,6 +64,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", argv[1], strerror(-ret));
 		return 1;
 	}
-	print(&block);
+	if (copyoff_sys_disk_sequence(fd, &sequence) < 0)
+		sequence = 0;
+	print(&block, sequence);
 	return 0;
 }

@@ -58,9 +58,7 @@ compare() {
 	expect "size=$(blockdev --getsize64 "$1")" "logical=$(blockdev --getss "$1")" \
 		"physical=$(blockdev --getpbsz "$1")" \
 		"read_only=$(($(blockdev --getro "$1") + 1))" zoned=$not_zoned dm=0 claimed=0
-	if blockdev --help | grep -e --getdiskseq >/dev/null; then
-		expect "diskseq=$(blockdev --getdiskseq "$1")"
-	fi
+	expect "diskseq=${result[sequence]}"
 	expect "${@:2}"
 }
 
@@ -77,6 +75,10 @@ compare "$disk" partition=$no start=0 "disk=$(number "$disk")" holders=0 mounted
 	backing_rdev=0:0
 compare_loop "$disk" "a b.image"
 says "disk $(number "$disk"), loop device on $work/a b.image from 4096, 512-byte blocks"
+# Since Linux 5.15.
+if [[ -f /sys/dev/block/$(number "$disk")/diskseq ]]; then
+	expect "sequence=$(cat "/sys/dev/block/$(number "$disk")/diskseq")"
+fi
 
 # A partition, which is not at a multiple of anything, and its neighbour.
 addpart "$disk" 1 2063 65537 || skip "this kernel knows no partitions of loop devices"
