@@ -305,7 +305,7 @@ static int shares_bytes(void *data, uint64_t dev)
 
 /* A reader of mountinfo: ID PARENT MAJOR:MINOR ROOT ... and a newline. */
 struct mount_reader {
-	const struct copyoff_block *block;
+	struct copyoff_block *block;
 	unsigned field;
 	size_t len;
 	char number[24]; /* the third field */
@@ -318,7 +318,7 @@ static int mount_found(struct mount_reader *r)
 
 	r->number[r->len] = '\0';
 	ret = copyoff_parse_device(r->number, &dev);
-	return ret < 0 ? ret : shares_bytes((void *)r->block, dev);
+	return ret < 0 ? ret : shares_bytes(r->block, dev);
 }
 
 /* 1 if a mount of the device was found in @text. */
@@ -342,7 +342,7 @@ static int read_mounts(struct mount_reader *r, const char *text, size_t len)
 }
 
 /* 1 if it is in the list of mounts, 0 if not. */
-static int is_listed(const struct copyoff_block *b)
+static int is_listed(struct copyoff_block *b)
 {
 	struct mount_reader r = { .block = b };
 	int fd = copyoff_sys_open_mountinfo();
@@ -571,6 +571,8 @@ static void add_use(struct text *t, const struct copyoff_block *b)
 		add(t, ", held by %d device%s", b->holders, b->holders == 1 ? "" : "s");
 	if (b->mounted == COPYOFF_ANSWER_YES)
 		add(t, ", mounted");
+	else if (b->mounted == COPYOFF_ANSWER_UNKNOWN || b->holders < 0)
+		add(t, ", perhaps in use");
 }
 
 size_t copyoff_facts_describe(const struct copyoff_block *b, char *buf, size_t size)

@@ -105,17 +105,20 @@ struct copyoff_block {
 	/*
 	 * How many devices (of md, dm, bcache) are stacked on it, or on what
 	 * shares bytes with it: the whole disk of a partition, the partitions
-	 * of a whole disk.  -1: unknown.
+	 * of a whole disk.  One on two partitions counts twice.  -1: unknown.
 	 */
 	int holders;
 	/*
 	 * Is it mounted, or what shares bytes with it?  NO is not proof that
-	 * nobody uses it: not seen are mounts in other mount namespaces
-	 * (except of btrfs), journals and logs of file systems on other
-	 * devices, swap, loop devices and targets (NVMe, iSCSI) that serve it,
-	 * virtual machines and all others who have it open, exclusively or not.
-	 * To open it with O_EXCL would tell more, but opening and closing a
-	 * device has effects of its own: it drops caches and causes events.
+	 * nobody uses it.  Not seen are:
+	 *  - mounts in other mount namespaces, except those of btrfs;
+	 *  - other file systems of several devices (ZFS, bcachefs), and journals
+	 *    and logs on a device of their own;
+	 *  - swap;
+	 *  - loop devices and targets (NVMe, SCSI) that serve it, virtual machines,
+	 *    and whoever else has it open, exclusively or not.
+	 * To open it with O_EXCL would tell more, but to open and close a device
+	 * has effects of its own: caches are dropped, and events are sent.
 	 */
 	enum copyoff_answer mounted;
 };

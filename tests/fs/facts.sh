@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "$0")/common.sh"
 
-need losetup blockdev lsblk addpart delpart findmnt
+need losetup blockdev lsblk addpart delpart
 need "mkfs.$fs"
 unknown=18446744073709551615
 # enum copyoff_answer, copyoff_zoned, copyoff_stack

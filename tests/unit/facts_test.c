@@ -497,7 +497,7 @@ static void expect_nothing(const struct copyoff_block *b, uint64_t dev)
 	ck_assert_int_eq(b->mounted, COPYOFF_ANSWER_UNKNOWN);
 	ck_assert_uint_eq(b->backing.offset, COPYOFF_OFFSET_UNKNOWN);
 	ck_assert_uint_eq(b->backing.size_limit, COPYOFF_OFFSET_UNKNOWN);
-	expect_words(b, "block device 8:0, of unknown make");
+	expect_words(b, "block device 8:0, of unknown make, perhaps in use");
 }
 
 START_TEST(test_no_device)
@@ -556,7 +556,7 @@ START_TEST(test_missing_attributes)
 	ck_assert_uint_eq(b.diskseq, 0);
 	ck_assert_int_eq(b.read_only, COPYOFF_ANSWER_UNKNOWN);
 	ck_assert_int_eq(b.holders, -1);
-	expect_words(&b, "partition from an unknown offset of disk 8:0");
+	expect_words(&b, "partition from an unknown offset of disk 8:0, perhaps in use");
 
 	/* Somebody may hold a partition. */
 	look(DEV(8, 0), &b);
@@ -569,7 +569,8 @@ START_TEST(test_missing_attributes)
 	ck_assert_int_eq(b.stack, COPYOFF_STACK_UNKNOWN);
 	ck_assert_uint_eq(b.physical_block, 0);
 	ck_assert_int_eq(b.mounted, COPYOFF_ANSWER_UNKNOWN);
-	expect_words(&b, "partition from an unknown offset of an unknown disk, of unknown make");
+	expect_words(&b, "partition from an unknown offset of an unknown disk, of unknown make, "
+			 "perhaps in use");
 }
 END_TEST
 
@@ -845,6 +846,8 @@ static void expect_mounted(uint64_t dev, enum copyoff_answer mounted)
 
 START_TEST(test_mounts)
 {
+	struct copyoff_block b;
+
 	put_disk();
 	put_mounts("");
 	expect_mounted(DEV(8, 0), COPYOFF_ANSWER_NO);
@@ -865,6 +868,8 @@ START_TEST(test_mounts)
 	expect_mounted(DEV(8, 1), COPYOFF_ANSWER_UNKNOWN);
 	world.mounts = NULL;
 	expect_mounted(DEV(8, 0), COPYOFF_ANSWER_UNKNOWN);
+	look(DEV(8, 0), &b);
+	expect_words(&b, "disk 8:0, 512-byte blocks, perhaps in use");
 }
 END_TEST
 
@@ -1054,7 +1059,9 @@ START_TEST(test_descriptor_without_sysfs)
 	ck_assert_int_eq(b.partition, COPYOFF_ANSWER_UNKNOWN);
 	ck_assert_uint_eq(b.start, COPYOFF_OFFSET_UNKNOWN);
 	ck_assert_int_eq(b.holders, -1);
-	expect_words(&b, "block device 7:0, of unknown make, 4096-byte blocks, read-only");
+	expect_words(
+		&b,
+		"block device 7:0, of unknown make, 4096-byte blocks, read-only, perhaps in use");
 }
 END_TEST
 
