@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "$0")/common.sh"
 
-need losetup blockdev lsblk addpart delpart
+need losetup blockdev lsblk addpart delpart mountpoint
 need "mkfs.$fs"
 unknown=18446744073709551615
 # enum copyoff_answer, copyoff_zoned, copyoff_stack
@@ -100,13 +100,14 @@ compare node2 partition=$yes start=$((67600 * 512)) "size=$((260000 * 512))"
 format "$fs" node2
 mkdir "$mnt"
 mount node2 "$mnt" 2>>"$work/log" || skip "$fs cannot be mounted here"
-mounts+=("$mnt")
+# Before the partitions go.
+undo+=("! mountpoint -q $mnt || umount $mnt")
 compare node2 mounted=$yes
 says "partition from $((67600 * 512)) of disk $(number "$disk"), loop device on \
 $work/a b.image from 4096, 512-byte blocks, mounted"
 compare "$disk" mounted=$yes
 compare node1 mounted=$no
-unmount_fs "$mnt"
+unmount "$mnt"
 compare node2 mounted=$no
 compare "$disk" mounted=$no
 
