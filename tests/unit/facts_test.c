@@ -879,6 +879,8 @@ START_TEST(test_mounts)
 	expect_mounted(DEV(8, 0), COPYOFF_ANSWER_UNKNOWN);
 	put_mounts("1 2 000000000000000000000000000008:1 / /a rw - ext4 /dev/sda1 rw\n");
 	expect_mounted(DEV(8, 1), COPYOFF_ANSWER_UNKNOWN);
+	world.mounts = directory; /* read(2) fails */
+	expect_mounted(DEV(8, 0), COPYOFF_ANSWER_UNKNOWN);
 	world.mounts = NULL;
 	expect_mounted(DEV(8, 0), COPYOFF_ANSWER_UNKNOWN);
 	look(DEV(8, 0), &b);
