@@ -33,6 +33,7 @@ static struct {
 	char root[PATH_MAX]; /* "": no sysfs */
 	const char *mounts; /* the file to read as mountinfo; NULL: the seam refuses */
 	const char *target; /* of the device mapper; NULL: the seam refuses */
+	int files; /* that are open */
 	unsigned calls; /* that can fail, and were made */
 	unsigned fail_at; /* the call to fail, from 1; 0: none */
 	struct ioctls fd;
@@ -56,6 +57,7 @@ ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size);
 int __wrap_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name),
 				  void *data);
 int __wrap_copyoff_sys_open_mountinfo(void);
+int __wrap_copyoff_sys_close(int fd);
 int __wrap_copyoff_sys_dm_target(uint64_t dev, char *type, size_t size);
 int __wrap_copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_block);
 int __wrap_copyoff_sys_physical_block(int fd, uint32_t *bytes);
@@ -103,7 +105,14 @@ int __wrap_copyoff_sys_open_mountinfo(void)
 {
 	if (fails() || !world.mounts)
 		return -EACCES;
+	world.files++;
 	return open(world.mounts, O_RDONLY | O_CLOEXEC);
+}
+
+int __wrap_copyoff_sys_close(int fd)
+{
+	world.files--;
+	return close(fd) < 0 ? -errno : 0;
 }
 
 int __wrap_copyoff_sys_dm_target(uint64_t dev, char *type, size_t size)
@@ -357,6 +366,7 @@ START_TEST(test_failing_calls)
 		world.fail_at = at;
 		ck_assert_int_eq(copyoff_facts_sysfs(d->rdev, &block), at == 1 ? -EIO : 0);
 		expect_no_lies(&block, &truth, d);
+		ck_assert_int_eq(world.files, 0);
 		changed += memcmp(&block, &truth, sizeof(block)) != 0;
 	}
 	/*
@@ -475,6 +485,7 @@ static void put_disk(void)
 static void look(uint64_t dev, struct copyoff_block *block)
 {
 	ck_assert_int_eq(copyoff_facts_sysfs(dev, block), 0);
+	ck_assert_int_eq(world.files, 0);
 }
 
 START_TEST(test_whole_tree)
