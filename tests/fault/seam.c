@@ -9,6 +9,9 @@
  * the rest once the failures stop.
  *
  * Usage: fault-seam [scenario]
+ *
+ * Scenarios "device..." need loop devices of 320 KiB and 384 KiB, named by
+ * COPYOFF_TEST_SOURCE and COPYOFF_TEST_DESTINATION, and are left out without.
  */
 #include "inject.h"
 #include "world.h"
@@ -41,7 +44,9 @@ struct scenario {
 	unsigned depth;
 };
 
-#define SHM "/dev/shm"
+#define SHM         "/dev/shm"
+#define SOURCE      "COPYOFF_TEST_SOURCE"
+#define DESTINATION "COPYOFF_TEST_DESTINATION"
 
 static const struct scenario scenarios[] = {
 	{ .name = "small",
@@ -308,6 +313,82 @@ static const struct scenario scenarios[] = {
 	  .len = 1 << 20,
 	  .flags = COPYOFF_REQUIRE_SHARE,
 	  .clones = true },
+	{ .name = "device",
+	  .layout = { .src_size = 320 * KIB,
+		      .src_device = SOURCE,
+		      .dst_size = 384 * KIB,
+		      .dst_device = DESTINATION },
+	  .src = 4096,
+	  .dst = 8192,
+	  .len = 280 * KIB,
+	  .context = true,
+	  .clones = true },
+	{ .name = "device-odd",
+	  .layout = { .src_size = 320 * KIB,
+		      .src_device = SOURCE,
+		      .dst_size = 384 * KIB,
+		      .dst_device = DESTINATION },
+	  .src = 700,
+	  .dst = 700,
+	  .len = 200 * KIB,
+	  .clones = true },
+	{ .name = "device-within",
+	  .layout = { .src_size = 320 * KIB, .src_device = SOURCE, .same = true },
+	  .src = 4096,
+	  .dst = 164 * KIB,
+	  .len = 150 * KIB,
+	  .context = true,
+	  .clones = true },
+	{ .name = "device-direct-synced",
+	  .layout = { .src_size = 320 * KIB,
+		      .src_device = SOURCE,
+		      .dst_size = 384 * KIB,
+		      .dst_device = DESTINATION,
+		      .src_direct = true,
+		      .dst_direct = true },
+	  .src = 0,
+	  .dst = 4096,
+	  .len = 320 * KIB,
+	  .flags = COPYOFF_SYNC,
+	  .context = true,
+	  .chunk = 32 * KIB,
+	  .clones = true },
+	{ .name = "device-unshared",
+	  .layout = { .src_size = 320 * KIB,
+		      .src_device = SOURCE,
+		      .dst_size = 384 * KIB,
+		      .dst_device = DESTINATION },
+	  .len = 320 * KIB,
+	  .flags = COPYOFF_NO_SHARE },
+	{ .name = "device-to-file",
+	  .layout = { .src_size = 320 * KIB, .src_device = SOURCE, .dst_size = 100000 },
+	  .len = 1 << 20,
+	  .context = true,
+	  .clones = true },
+	{ .name = "device-from-file",
+	  .layout = { .src_size = 200000, .dst_size = 384 * KIB, .dst_device = DESTINATION },
+	  .dst = 4096,
+	  .len = 1 << 20,
+	  .flags = COPYOFF_VERIFY,
+	  .clones = true },
+	{ .name = "device-end",
+	  .layout = { .src_size = 320 * KIB,
+		      .src_device = SOURCE,
+		      .dst_size = 384 * KIB,
+		      .dst_device = DESTINATION },
+	  .src = 100 * KIB,
+	  .dst = 192 * KIB,
+	  .len = 192 * KIB,
+	  .context = true },
+	{ .name = "device-plan",
+	  .layout = { .src_size = 320 * KIB,
+		      .src_device = SOURCE,
+		      .dst_size = 384 * KIB,
+		      .dst_device = DESTINATION },
+	  .len = 64 * KIB,
+	  .context = true,
+	  .clones = true,
+	  .plan = true },
 	{ .name = "plan",
 	  .layout = { .src_size = 10000, .dst_size = 10000 },
 	  .len = 10000,
@@ -503,6 +584,9 @@ static bool plausible(int err)
 	/* O_DIRECT, an odd range, and no second descriptor. */
 	if (err == EINVAL)
 		return hit(FAULT_reopen);
+	/* That it still is the same loop device could not be made sure. */
+	if (err == EIO)
+		return hit(FAULT_loop_status) || hit(FAULT_disk_sequence) || hit(FAULT_read_sysfs);
 	/* A hole that was made and cannot be verified. */
 	return false;
 }
@@ -727,6 +811,9 @@ static bool set_up(struct trial *t, const struct scenario *s)
 
 	*t = (struct trial){ .s = s };
 	inject_clones = s->clones;
+	if ((s->layout.src_device && !getenv(s->layout.src_device)) ||
+	    (s->layout.dst_device && !getenv(s->layout.dst_device)))
+		return false;
 	if (!world_make(&t->w, &s->layout, &why)) {
 		printf("SKIP: %s: %s\n", s->name, why);
 		return false;

@@ -114,13 +114,29 @@ int open_again(int fd, int flags)
 
 /* --- making -------------------------------------------------------------------- */
 
+static int open_device(const char *variable, size_t size)
+{
+	const char *path = getenv(variable);
+	int fd = open(path ? path : "", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		quit(1, "%s is \"%s\": %s", variable, path ? path : "", strerror(errno));
+	if (lseek(fd, 0, SEEK_END) != (off_t)size)
+		quit(1, "%s has not %zu bytes", path, size);
+	return fd;
+}
+
 static void make_source(struct world *w, const struct layout *layout)
 {
 	w->src_size = layout->src_size;
 	w->src = xalloc(w->src_size);
 	fill(w->src, w->src_size, 1);
-	w->src_fd = unnamed_file(layout->src_dir);
-	REQUIRE(ftruncate(w->src_fd, (off_t)w->src_size) == 0);
+	if (layout->src_device) {
+		w->src_fd = open_device(layout->src_device, w->src_size);
+	} else {
+		w->src_fd = unnamed_file(layout->src_dir);
+		REQUIRE(ftruncate(w->src_fd, (off_t)w->src_size) == 0);
+	}
 	for (size_t off = 0; off < w->src_size; off += HOLE) {
 		size_t len = w->src_size - off < HOLE ? w->src_size - off : HOLE;
 
@@ -144,6 +160,7 @@ static void take_source(struct world *w, const char *path)
 
 static void make_destination(struct world *w, const struct layout *layout)
 {
+	w->dst_is_device = layout->same ? layout->src_device : layout->dst_device;
 	if (layout->same) {
 		w->dst_fd = w->src_fd;
 		w->old_size = w->src_size;
@@ -151,7 +168,8 @@ static void make_destination(struct world *w, const struct layout *layout)
 		memcpy(w->old, w->src, w->old_size);
 		return;
 	}
-	w->dst_fd = unnamed_file(layout->dst_dir);
+	w->dst_fd = layout->dst_device ? open_device(layout->dst_device, layout->dst_size)
+				       : unnamed_file(layout->dst_dir);
 	w->old_size = layout->dst_size;
 	w->old = xalloc(w->old_size);
 	fill(w->old, w->old_size, 2);
@@ -232,9 +250,10 @@ void world_reset(struct world *w)
 		w->now = xalloc(w->room);
 		w->should = xalloc(w->room);
 	}
-	if (!w->same) /* so that blocks are as fresh as the first time */
+	if (!w->same && !w->dst_is_device) /* so that blocks are as fresh as the first time */
 		REQUIRE(ftruncate(w->dst_fd, 0) == 0);
-	REQUIRE(ftruncate(w->dst_fd, (off_t)w->old_size) == 0);
+	if (!w->dst_is_device)
+		REQUIRE(ftruncate(w->dst_fd, (off_t)w->old_size) == 0);
 	write_all(w->dst_fd, w->old, w->old_size, 0);
 }
 

@@ -20,6 +20,8 @@ struct layout {
 	const char *src_dir; /* NULL: the directory of the test */
 	const char *dst_dir;
 	const char *src_path; /* an existing file instead */
+	/* Environment variables with the path of a block device of that very size. */
+	const char *src_device, *dst_device;
 	size_t src_size;
 	size_t dst_size; /* of random bytes that are there before */
 	bool holes; /* the source has holes of 64 KiB, every other one, and at its end */
@@ -36,6 +38,7 @@ struct world {
 	char *should;
 	size_t room; /* bytes in each of these */
 	bool same;
+	bool dst_is_device;
 	int fd_in, fd_out; /* for the copy */
 	int src_fd, dst_fd; /* for looking, without O_DIRECT */
 	struct copyoff_range v[WORLD_RANGES];
