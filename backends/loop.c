@@ -14,6 +14,9 @@
 
 #include <errno.h>
 
+/* To find out all that is needed costs as much as copying some 100 KiB. */
+enum { LEAST_ONCE = 1 << 20 };
+
 /* One side of the pair. */
 struct side {
 	bool is_loop; /* or a regular file */
@@ -72,14 +75,8 @@ static int find_side(const struct copyoff_end *end, struct side *side, struct co
 /* The same loop device on the same file, with the same offset? */
 static bool same_side(const struct copyoff_end *end, const struct side *side)
 {
-	struct copyoff_chain now;
-
-	if (!side->is_loop)
-		return true;
-	copyoff_chain_open(&now, end->fd, end->rdev);
-	copyoff_chain_close(&now);
-	return copyoff_same_place(&now.place, &side->chain.place) &&
-	       now.place.base == side->chain.place.base && sequence_of(end->fd) == side->sequence;
+	return !side->is_loop || (copyoff_chain_unchanged(&side->chain, end->fd) &&
+				  sequence_of(end->fd) == side->sequence);
 }
 
 static bool unchanged(const struct copyoff_pair *pair, const struct state *state)
@@ -176,33 +173,49 @@ static int file_pair(const struct copyoff_pair *pair, const struct state *state,
 
 /* --- probe --------------------------------------------------------------------- */
 
-static int read_only_device(struct copyoff_offer *offer)
-{
-	return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, EPERM,
-			       "the destination device is read-only", "");
-}
-
-/* Mounted file systems and others have caches of their own, which nobody can drop. */
-static int check_destination(const struct copyoff_end *out, struct copyoff_offer *offer)
+/* Why nobody else can have the destination. */
+static int held(const struct copyoff_end *out, struct copyoff_offer *offer, int err)
 {
 	struct copyoff_block block;
+	int ret = copyoff_facts_block(out->fd, out->rdev, &block);
+
+	if (ret == 0 && block.mounted == COPYOFF_ANSWER_YES)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
+				       "the destination device is mounted", "unmount it");
+	if (ret == 0 && block.holders > 0)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
+				       "other devices are stacked on the destination device",
+				       "remove them");
+	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
+			       "the destination device is held exclusively, by a file system, "
+			       "another program or this one",
+			       "unmount it; open it without O_EXCL");
+}
+
+/*
+ * Mounted file systems and others have caches of their own, which nobody can
+ * drop.  Nobody mounts the destination as long as the descriptor that this
+ * returns is open.  -1: the destination is a file.
+ */
+static int claim(const struct copyoff_end *out, struct copyoff_offer *offer)
+{
+	bool read_only = false;
 	int ret;
 
 	if (out->kind != COPYOFF_KIND_BLOCK)
-		return 0;
-	ret = copyoff_facts_block(out->fd, out->rdev, &block);
-	if (ret < 0)
-		return ret;
-	if (block.read_only == COPYOFF_ANSWER_YES)
-		return read_only_device(offer);
-	if (block.mounted == COPYOFF_ANSWER_YES)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, EBUSY,
-				       "the destination device is mounted", "unmount it");
-	if (block.holders > 0)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, EBUSY,
-				       "other devices are stacked on the destination device",
-				       "remove them first");
-	return 0;
+		return -1;
+	/* It may have been made so since it was opened, which its file cannot know. */
+	if (copyoff_sys_read_only(out->fd, &read_only) < 0 || read_only)
+		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, EPERM,
+				       "the destination device is read-only", "");
+	ret = copyoff_sys_claim(out->fd);
+	return ret >= 0 ? ret : held(out, offer, ret);
+}
+
+static void release_claim(int claimed)
+{
+	if (claimed >= 0)
+		(void)copyoff_sys_close(claimed);
 }
 
 static int refused_inside(struct copyoff_offer *offer, const struct copyoff_offer *inner)
@@ -227,12 +240,16 @@ static int find_files(const struct copyoff_pair *pair, struct state *state,
 		      struct copyoff_offer *offer)
 {
 	int ret = find_side(&pair->in, &state->in, offer);
+	int claimed = -1;
 
 	state->valid = false;
 	if (ret == 0)
 		ret = find_side(&pair->out, &state->out, offer);
 	if (ret == 0)
-		ret = check_destination(&pair->out, offer);
+		claimed = claim(&pair->out, offer);
+	if (claimed == COPYOFF_DECLINE)
+		ret = claimed;
+	release_claim(claimed);
 	if (ret == 0)
 		ret = open_files(pair, state, offer);
 	if (ret == 0)
@@ -329,27 +346,6 @@ static int64_t copy_inside(const struct copyoff_pair *files, struct copyoff_offe
 	return ret;
 }
 
-/*
- * Nobody mounts the destination as long as this is open.  -1: it is a file.
- * That the device was made read-only since it was opened, its file cannot know.
- */
-static int claim(const struct copyoff_end *out, struct copyoff_offer *offer)
-{
-	bool read_only = false;
-	int ret;
-
-	if (out->kind != COPYOFF_KIND_BLOCK)
-		return -1;
-	if (copyoff_sys_read_only(out->fd, &read_only) < 0 || read_only)
-		return read_only_device(offer);
-	ret = copyoff_sys_claim(out->fd);
-	if (ret >= 0)
-		return ret;
-	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-			       "the destination device is mounted, or held exclusively",
-			       "unmount it; open it without O_EXCL");
-}
-
 /* With the files open and the destination claimed. */
 static int64_t copy_range(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			  struct state *state, const struct copyoff_range *r)
@@ -409,14 +405,14 @@ static int64_t loop_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	if (ret == 0)
 		ret = copy_range(pair, offer, state, &ranges[0]);
 	close_files(state);
-	if (claimed >= 0)
-		(void)copyoff_sys_close(claimed);
+	release_claim(claimed);
 	return ret;
 }
 
 const struct copyoff_backend copyoff_backend_loop = {
 	.info = COPYOFF_BACKEND_INFO("loop", "copies between the files behind loop devices",
 				     COPYOFF_TRAIT_MAY_SHARE),
+	.least_once = LEAST_ONCE,
 	.probe = loop_probe,
 	.copy = loop_copy,
 	.release = loop_release,

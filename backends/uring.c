@@ -22,7 +22,7 @@ enum {
 	MEMORY_ALIGN = 4096,
 	RETRIES = 1000, /* of requests that the kernel has no room for */
 	/* Ring and pinned buffers cost as much as copying some MiB. */
-	LEAST_FOR_ONCE = 8 << 20,
+	LEAST_ONCE = 8 << 20,
 };
 
 struct keep {
@@ -154,7 +154,7 @@ static int uring_probe(const struct copyoff_pair *pair, struct copyoff_offer *of
 	}
 	offer->limits.align = align;
 	/* Two pieces are the least that can overlap. */
-	offer->limits.min_total = pair->once ? larger(LEAST_FOR_ONCE, 2 * chunk) : 2 * chunk;
+	offer->limits.min_total = 2 * chunk;
 	offer->limits.max_range = larger(RANGE_MOST, chunk);
 	return 0;
 }
@@ -334,6 +334,7 @@ static int64_t uring_copy(const struct copyoff_pair *pair, struct copyoff_offer 
 const struct copyoff_backend copyoff_backend_uring = {
 	.info = COPYOFF_BACKEND_INFO("uring", "keeps reads and writes in flight (io_uring)",
 				     COPYOFF_TRAIT_HOST),
+	.least_once = LEAST_ONCE,
 	.probe = uring_probe,
 	.copy = uring_copy,
 	.close = uring_close,

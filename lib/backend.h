@@ -50,8 +50,6 @@ struct copyoff_pair {
 	/* From copyoff_opts, checked; 0: the backend chooses. */
 	size_t chunk;
 	unsigned depth;
-	/* There is no context: what is kept is used for this call only. */
-	bool once;
 };
 
 /*
@@ -168,6 +166,13 @@ struct copyoff_backend {
 
 	/* Can read a file that does not know its size to its end. */
 	bool unsized;
+
+	/*
+	 * Bytes.  Without a context, what is found out and set up serves one
+	 * call: for a smaller one this backend is not even asked, as long as
+	 * another one can be used.
+	 */
+	uint64_t least_once;
 
 	/*
 	 * probe() - can this pair be copied?

@@ -86,6 +86,31 @@ void copyoff_chain_open(struct copyoff_chain *chain, int fd, uint64_t rdev)
 	}
 }
 
+/*
+ * A partition cannot move as long as it is open, so of a single level only the
+ * loop device has to be asked.
+ */
+static bool one_level_unchanged(const struct copyoff_chain *chain, int fd)
+{
+	struct copyoff_loop_status status;
+	const struct copyoff_place *place = &chain->place;
+
+	return copyoff_sys_loop_status(fd, &status) == 0 && !status.backing_rdev &&
+	       status.backing_dev == place->dev && status.backing_ino == place->ino &&
+	       status.offset == place->base - chain->levels[0].start;
+}
+
+bool copyoff_chain_unchanged(const struct copyoff_chain *chain, int fd)
+{
+	struct copyoff_chain now;
+
+	if (chain->n == 1 && chain->place.in_file)
+		return one_level_unchanged(chain, fd);
+	copyoff_chain_open(&now, fd, chain->levels[0].rdev);
+	copyoff_chain_close(&now);
+	return copyoff_same_place(&now.place, &chain->place) && now.place.base == chain->place.base;
+}
+
 void copyoff_chain_close(struct copyoff_chain *chain)
 {
 	while (chain->n > 1)

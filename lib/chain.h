@@ -50,4 +50,7 @@ struct copyoff_chain {
 void copyoff_chain_open(struct copyoff_chain *chain, int fd, uint64_t rdev);
 void copyoff_chain_close(struct copyoff_chain *chain);
 
+/* Does @chain, which may be closed, still hold for @fd, the device at its top? */
+bool copyoff_chain_unchanged(const struct copyoff_chain *chain, int fd);
+
 #endif

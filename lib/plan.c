@@ -25,7 +25,6 @@ void copyoff_route_init(struct copyoff_ctx *ctx, struct copyoff_route *route,
 		.out = *out,
 		.chunk = ctx->chunk,
 		.depth = ctx->depth,
-		.once = ctx->once,
 	};
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
 		struct copyoff_offer *offer = &route->offers[i];

@@ -66,19 +66,30 @@ static bool reluctant(const struct copyoff_run *run, const struct copyoff_operat
 	       (!op->offer->used && body < op->offer->limits.min_total);
 }
 
+static bool not_worth_asking(const struct copyoff_run *run, size_t i)
+{
+	const struct copyoff_offer *offer = &run->route->offers[i];
+
+	return run->ctx->once && offer->state == COPYOFF_OFFER_UNKNOWN && offer->backend &&
+	       run->total < offer->backend->least_once && !(run->ctx->named >> i & 1);
+}
+
 /* The first one that is reluctant, or the first one that is not. */
 static bool choose(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t *len,
 		   bool is_reluctant, struct copyoff_operation *op)
 {
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
+		bool unasked = not_worth_asking(run, i);
 		struct share share;
 
+		if (unasked && !is_reluctant)
+			continue;
 		op->index = i;
 		op->offer = copyoff_route_offer(run->ctx, run->route, i, run->flags);
 		if (!op->offer || (!run->route->pair.in.size_known && !op->offer->backend->unsized))
 			continue;
 		share = share_of(run, op->offer, src, dst, *len);
-		if (share.body == 0 || reluctant(run, op, share.body) != is_reluctant)
+		if (share.body == 0 || (unasked || reluctant(run, op, share.body)) != is_reluctant)
 			continue;
 		if (share.head == 0) {
 			op->len = within_limits(&op->offer->limits, share.body);

@@ -182,6 +182,44 @@ START_TEST(test_min_total_alone)
 }
 END_TEST
 
+/* Without a context, a small copy does not ask what is expensive to find out. */
+START_TEST(test_least_once)
+{
+	fakes[0].backend.least_once = 10000;
+	fake_ctx.once = true;
+	ck_assert_int_eq(run_one(0, 0, 9999, 0), 9999);
+	ck_assert_uint_eq(fakes[0].probes, 0);
+	ck_assert_uint_eq(fakes[1].copies, 1);
+	/* There is no other, or the user wants it. */
+	fake_ctx.filter = 1;
+	ck_assert_int_eq(run_one(0, 0, 9999, 0), 9999);
+	ck_assert_uint_eq(fakes[0].copies, 1);
+}
+END_TEST
+
+START_TEST(test_least_once_named)
+{
+	fakes[0].backend.least_once = 10000;
+	fake_ctx.once = true;
+	fake_ctx.named = 1;
+	ck_assert_int_eq(run_one(0, 0, 9999, 0), 9999);
+	ck_assert_uint_eq(fakes[0].copies, 1);
+}
+END_TEST
+
+START_TEST(test_enough_for_once)
+{
+	fakes[0].backend.least_once = 10000;
+	ck_assert_int_eq(run_one(0, 0, 9999, 0), 9999); /* there is a context */
+	ck_assert_uint_eq(fakes[0].copies, 1);
+	copyoff_ctx_fini(&fake_ctx);
+	fake_ctx.n_routes = 0;
+	fake_ctx.once = true;
+	ck_assert_int_eq(run_one(0, 0, 10000, 0), 10000);
+	ck_assert_uint_eq(fakes[0].copies, 2);
+}
+END_TEST
+
 /* The message says that it was for the length. */
 START_TEST(test_min_total_note)
 {
@@ -774,6 +812,9 @@ int main(void)
 	tcase_add_test(tc, test_min_total_of_the_rest);
 	tcase_add_test(tc, test_min_total_alone);
 	tcase_add_test(tc, test_min_total_note);
+	tcase_add_test(tc, test_least_once);
+	tcase_add_test(tc, test_least_once_named);
+	tcase_add_test(tc, test_enough_for_once);
 	tcase_add_test(tc, test_slower);
 	tcase_add_test(tc, test_slower_head);
 	tcase_add_test(tc, test_slower_named);
