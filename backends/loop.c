@@ -60,10 +60,11 @@ static int find_side(const struct copyoff_end *end, struct side *side, struct co
 		return 0;
 	side->sequence = sequence_of(end->fd);
 	copyoff_chain_open(&side->chain, end->fd, end->rdev);
+	/* Closing forgets the levels. */
+	copyoff_coherence_find(&side->caches, chain, end->size);
 	copyoff_chain_close(&side->chain);
 	if (!chain->place.in_file)
 		return not_a_loop(offer);
-	copyoff_coherence_find(&side->caches, chain, end->size);
 	len = copyoff_sysfs_text(chain->lowest, "loop/backing_file", side->path,
 				 sizeof(side->path));
 	if (len < 0)

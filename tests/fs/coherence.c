@@ -619,6 +619,7 @@ static int test_stacked(void)
 
 	all_steps();
 	seam.no_flush = other.number;
+	seam.proof = NO_PROOF;
 	reset(&src, 1);
 	reset(&dst, 2);
 	put(other.cached, 2 * MIB, MIB, 0, 3);
