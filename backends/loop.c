@@ -353,6 +353,10 @@ static int64_t copy_range(const struct copyoff_pair *pair, struct copyoff_offer 
 {
 	struct copyoff_pair files;
 	int64_t ret = file_pair(pair, state, &files);
+	const struct copyoff_origin from = {
+		.fd = files.in.fd,
+		.shift = (uint64_t)r->src + offer->base_in - (uint64_t)r->dst,
+	};
 	int dropped = 0;
 
 	if (ret < 0)
@@ -366,7 +370,7 @@ static int64_t copy_range(const struct copyoff_pair *pair, struct copyoff_offer 
 		/* All of it, also of what was not counted: it may have changed. */
 		if (state->out.is_loop)
 			dropped = copyoff_coherence_drop(&state->out.caches, (uint64_t)r->dst,
-							 r->len, pair->out.direct);
+							 r->len, pair->out.direct, &from);
 	}
 	copyoff_coherence_end(&state->in.caches);
 	copyoff_coherence_end(&state->out.caches);

@@ -230,27 +230,28 @@ static bool drop(const struct copyoff_cache *cache, const struct copyoff_span *p
 	return false;
 }
 
-/* Descriptors of the first device for overwriting its cache. */
+/* For overwriting the cache of the first device. */
 struct rewriter {
-	int direct; /* reads what is on the device */
 	int cached; /* writes to the cache */
+	struct copyoff_origin from;
 	char *buf;
 };
 
 static int rewrite_piece(const struct rewriter *w, uint64_t off, uint64_t len)
 {
-	uint64_t start = copyoff_range_down(off, DIRECT_ALIGN);
-	uint64_t want = copyoff_range_up(off + len, DIRECT_ALIGN) - start;
+	uint64_t src = off + w->from.shift;
+	uint64_t start = copyoff_range_down(src, DIRECT_ALIGN);
+	uint64_t want = copyoff_range_up(src + len, DIRECT_ALIGN) - start;
 	ssize_t ret;
 
-	/* It is shorter at the end of the device only. */
-	ret = copyoff_sys_pread(w->direct, w->buf, (size_t)want, (int64_t)start);
+	/* It is shorter at the end of the source only. */
+	ret = copyoff_sys_pread(w->from.fd, w->buf, (size_t)want, (int64_t)start);
 	if (ret < 0)
 		return (int)ret;
-	if ((uint64_t)ret < off - start + len || (uint64_t)ret > want)
+	if ((uint64_t)ret < src - start + len || (uint64_t)ret > want)
 		return -EIO;
 	for (uint64_t done = 0; done < len; done += (uint64_t)ret) {
-		ret = copyoff_sys_pwrite(w->cached, w->buf + (off - start) + done,
+		ret = copyoff_sys_pwrite(w->cached, w->buf + (src - start) + done,
 					 (size_t)(len - done), (int64_t)(off + done));
 		if (ret <= 0 || (uint64_t)ret > len - done)
 			return ret < 0 ? (int)ret : -EIO;
@@ -276,7 +277,9 @@ static int rewrite_cached(const struct rewriter *w, uint64_t off, uint64_t end)
 
 /*
  * A page with bytes beside the range cannot be dropped for good: one who writes
- * there dirties it again, with old bytes of ours.
+ * there dirties it again, with old bytes of ours, and these may have been
+ * written over the copy by now, also by the attempt to drop them.  So what is
+ * written is read from the source, not from the device.
  */
 static int rewrite_edges(const struct rewriter *w, uint64_t off, uint64_t end, uint64_t page)
 {
@@ -291,24 +294,23 @@ static int rewrite_edges(const struct rewriter *w, uint64_t off, uint64_t end, u
 	return ret;
 }
 
-static int rewrite(int fd, bool is_direct, uint64_t off, uint64_t end, uint64_t page, bool all)
+static int rewrite(int fd, bool is_direct, const struct copyoff_origin *from, uint64_t off,
+		   uint64_t end, uint64_t page, bool all)
 {
-	struct rewriter w = { .direct = -1, .cached = fd };
-	int ret;
+	struct rewriter w = { .cached = fd, .from = *from };
+	int ret = 0;
 
 	w.buf = copyoff_sys_alloc(REWRITE_PIECE + 2 * DIRECT_ALIGN, DIRECT_ALIGN);
 	if (!w.buf)
 		return -ENOMEM;
-	w.direct = copyoff_sys_reopen(fd, COPYOFF_ACCESS_READ_DIRECT);
 	if (is_direct)
 		w.cached = copyoff_sys_reopen(fd, COPYOFF_ACCESS_WRITE);
-	ret = w.direct < 0 ? w.direct : w.cached < 0 ? w.cached : 0;
+	if (w.cached < 0)
+		ret = w.cached;
 	if (ret == 0 && all)
 		ret = rewrite_cached(&w, off, end);
 	if (ret == 0)
 		ret = rewrite_edges(&w, off, end, page);
-	if (w.direct >= 0)
-		(void)copyoff_sys_close(w.direct);
 	if (is_direct && w.cached >= 0)
 		(void)copyoff_sys_close(w.cached); /* what was written is in the cache */
 	copyoff_sys_free(w.buf);
@@ -316,7 +318,7 @@ static int rewrite(int fd, bool is_direct, uint64_t off, uint64_t end, uint64_t 
 }
 
 int copyoff_coherence_drop(const struct copyoff_coherence *c, uint64_t off, uint64_t len,
-			   bool direct)
+			   bool direct, const struct copyoff_origin *from)
 {
 	const uint64_t page = copyoff_sys_page_size();
 	const struct copyoff_cache *first = &c->caches[0];
@@ -335,5 +337,5 @@ int copyoff_coherence_drop(const struct copyoff_coherence *c, uint64_t off, uint
 	}
 	if (off >= end || (gone && off % page == 0 && end % page == 0))
 		return 0;
-	return rewrite(first->fd, direct, off, end, page, !gone);
+	return rewrite(first->fd, direct, from, off, end, page, !gone);
 }

@@ -51,11 +51,18 @@ int copyoff_coherence_flush_source(const struct copyoff_coherence *c, uint64_t o
 int copyoff_coherence_flush_destination(const struct copyoff_coherence *c, uint64_t off,
 					uint64_t len);
 
+/* Where what was copied can be read: byte 0 of the first device would be at @shift, mod 2^64. */
+struct copyoff_origin {
+	int fd;
+	uint64_t shift;
+};
+
 /*
  * Let nobody see what was cached of [@off, @off + @len), and prove it.  @direct:
- * the first device is open with O_DIRECT.  -errno: old data may have remained.
+ * the first device is open with O_DIRECT.  What cannot be dropped is overwritten
+ * from @from.  -errno: old data may have remained.
  */
 int copyoff_coherence_drop(const struct copyoff_coherence *c, uint64_t off, uint64_t len,
-			   bool direct);
+			   bool direct, const struct copyoff_origin *from);
 
 #endif

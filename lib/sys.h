@@ -112,7 +112,6 @@ uint64_t copyoff_sys_file_size_limit(void);
  */
 enum copyoff_access {
 	COPYOFF_ACCESS_READ,
-	COPYOFF_ACCESS_READ_DIRECT, /* with O_DIRECT */
 	COPYOFF_ACCESS_WRITE,
 };
 int copyoff_sys_reopen(int fd, enum copyoff_access access);

@@ -458,7 +458,6 @@ int copyoff_sys_reopen(int fd, enum copyoff_access access)
 {
 	static const int access_flags[] = {
 		[COPYOFF_ACCESS_READ] = O_RDONLY,
-		[COPYOFF_ACCESS_READ_DIRECT] = O_RDONLY | O_DIRECT,
 		[COPYOFF_ACCESS_WRITE] = O_WRONLY,
 	};
 	int mode = fcntl(fd, F_GETFL);

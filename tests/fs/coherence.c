@@ -183,7 +183,7 @@ static void make(char *buf, uint64_t at, size_t len, unsigned version)
 	for (size_t i = 0; i < len; i++) {
 		uint64_t word = ((at + i) / 8 + 1) * 0x9e3779b97f4a7c15 + version;
 
-		buf[i] = (char)((word * 0xff51afd7ed558ccd) >> (8 * (i % 8)));
+		buf[i] = (char)((word * 0xff51afd7ed558ccd) >> (8 * ((at + i) % 8)));
 	}
 }
 
