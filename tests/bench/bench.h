@@ -7,6 +7,7 @@
  *   files.c     source and destination of a case, and their state before a copy
  *   peers.c     the table of competitors
  *   inside.c    those that copy within this process
+ *   loop.c      loop devices
  *   ring.c      io_uring by hand; no_ring.c where liburing is missing
  *   command.c   those that are commands
  *   measure.c   rounds, samples, medians
@@ -34,6 +35,11 @@ enum state {
 	DIRECT, /* O_DIRECT on both sides, destination with blocks of its own */
 	SPARSE, /* 1 % data, empty destination */
 	UNALIGNED, /* both offsets 1, empty destination */
+	/* Loop devices; the destination has blocks of its own. */
+	LOOP_COLD, /* two, nothing is cached */
+	LOOP_WARM, /* two, both are cached */
+	LOOP_WITHIN, /* one, from its first to its second half; nothing is cached */
+	LOOP_UNALIGNED, /* two, both offsets 1; nothing is cached */
 };
 
 /* What is compared with each other: copies of bytes, or clones of extents. */
@@ -56,6 +62,7 @@ extern const size_t scenario_count;
 struct files {
 	const char *fs; /* name, for people */
 	bool clones; /* FICLONERANGE works there */
+	bool loop; /* the paths are those of loop devices on files */
 	char in_path[512];
 	char out_path[512];
 };
@@ -131,6 +138,24 @@ int run_walk_kernel(const struct competitor *c, const struct copy *copy);
 int run_walk_readwrite(const struct competitor *c, const struct copy *copy);
 int run_memcpy(const struct competitor *c, const struct copy *copy);
 
+/* --- loop.c ------------------------------------------------------------ */
+
+bool is_loop(enum state state);
+/* Loop devices on new files in the places of @f; -errno, and says why. */
+int loop_attach(const struct files *f, enum state state, size_t size, struct files *devices);
+void loop_detach(const struct files *f);
+int loop_prepare(enum state state, size_t size);
+int run_clone_beneath(const struct competitor *c, const struct copy *copy);
+int run_dd_fsync(const struct competitor *c, const struct copy *copy);
+int run_dd_direct(const struct competitor *c, const struct copy *copy);
+
+/* Bytes since some moment. */
+struct traffic {
+	double devices; /* read from and written to the loop devices */
+	double own; /* by system calls of this process */
+};
+struct traffic loop_traffic(void);
+
 /* --- ring.c ------------------------------------------------------------ */
 
 extern const bool ring_built;
@@ -153,6 +178,7 @@ struct result {
 	double seconds; /* median, of one copy; 0: failed */
 	double least; /* seconds of the fastest sample */
 	double spread; /* between the quartiles, as a part of the median */
+	struct traffic traffic; /* the most of any sample, loop devices only */
 	int error;
 };
 

@@ -49,6 +49,9 @@ int files_init(struct files *f, const char *fs, const char *dir)
 
 void files_remove(const struct files *f)
 {
+	/* Those behind the devices belong to who attached them. */
+	if (f->loop)
+		return;
 	unlink(f->in_path);
 	unlink(f->out_path);
 }
@@ -105,8 +108,9 @@ int files_make_source(const struct files *f, enum state state, size_t size)
 	int fd, ret;
 
 	/* A new file, so that nothing is left of how the old one was laid out. */
-	unlink(f->in_path);
-	fd = open(f->in_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	if (!f->loop)
+		unlink(f->in_path);
+	fd = open(f->in_path, f->loop ? O_RDWR : O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (fd < 0)
 		return failed("cannot make", f->in_path);
 	ret = state == SPARSE ? write_sparse(fd, size) : write_all(fd, size, -1);
@@ -119,13 +123,15 @@ int files_make_source(const struct files *f, enum state state, size_t size)
 
 static bool starts_empty(enum state state)
 {
-	return state != OVERWRITE && state != DIRECT;
+	return state != OVERWRITE && state != DIRECT && !is_loop(state);
 }
 
 int files_spoil(const struct files *f, enum state state, size_t size)
 {
 	int fd, ret;
 
+	if (f->loop)
+		return 0; /* so it is before each sample */
 	unlink(f->out_path);
 	if (starts_empty(state))
 		return 0;
@@ -148,6 +154,11 @@ int files_prepare(const struct files *f, enum state state, size_t size)
 {
 	int fd, ret = 0;
 
+	if (f->loop) {
+		ret = loop_prepare(state, size);
+		errno = -ret;
+		return ret == 0 ? 0 : failed("cannot prepare", f->out_path);
+	}
 	if (starts_empty(state) && unlink(f->out_path) < 0 && errno != ENOENT)
 		return failed("cannot remove", f->out_path);
 	if (size <= 16 * MIB)
@@ -196,6 +207,9 @@ static off_t next_data(int fd, off_t pos, const struct copy *copy)
 {
 	off_t data = lseek(fd, copy->src + pos, SEEK_DATA);
 
+	/* Devices do not tell. */
+	if (data < 0 && copy->files->loop)
+		return pos;
 	return data < 0 ? (off_t)copy->len : data - copy->src;
 }
 

@@ -37,6 +37,7 @@ struct goal {
 	/* NULL: the best peer.  Names are alternatives: the fastest of them counts. */
 	const char *others[3];
 	double (*figure)(const struct result *ours, const struct result *other);
+	const char *fs; /* on this one only; NULL: on all */
 };
 
 static double speedup(const struct result *ours, const struct result *other)
@@ -57,6 +58,8 @@ static double nanoseconds_more(const struct result *ours, const struct result *o
 #define CACHED (IN(OVERWRITE) | IN(NEW_FILE))
 #define RING   "io_uring 4 x 256K", "io_uring 8 x 256K"
 #define CFR    "copy_file_range"
+#define BARE   "FICLONERANGE beneath + flush"
+#define DD     "dd bs=1M conv=fsync", "dd bs=1M direct, devices"
 
 static const struct goal goals[] = {
 	{ "cached files: of raw copy_file_range",
@@ -69,7 +72,8 @@ static const struct goal goals[] = {
 	  false,
 	  NULL,
 	  { CFR },
-	  speedup },
+	  speedup,
+	  NULL },
 	{ "cached files: of cp --reflink=never, commands",
 	  1.2,
 	  MORE,
@@ -80,7 +84,8 @@ static const struct goal goals[] = {
 	  true,
 	  NULL,
 	  { "cp --reflink=never" },
-	  speedup },
+	  speedup,
+	  NULL },
 	{ "cached files: of the best peer, calls",
 	  1.0,
 	  MORE,
@@ -91,7 +96,8 @@ static const struct goal goals[] = {
 	  false,
 	  NULL,
 	  { NULL },
-	  speedup },
+	  speedup,
+	  NULL },
 	{ "cached files: of the best peer, commands",
 	  1.0,
 	  MORE,
@@ -102,7 +108,8 @@ static const struct goal goals[] = {
 	  true,
 	  NULL,
 	  { NULL },
-	  speedup },
+	  speedup,
+	  NULL },
 	{ "O_DIRECT: of io_uring by hand",
 	  0.95,
 	  MORE,
@@ -113,7 +120,8 @@ static const struct goal goals[] = {
 	  false,
 	  NULL,
 	  { RING },
-	  speedup },
+	  speedup,
+	  NULL },
 	{ "O_DIRECT: of copy_file_range",
 	  2.4,
 	  MORE,
@@ -124,7 +132,8 @@ static const struct goal goals[] = {
 	  false,
 	  NULL,
 	  { CFR },
-	  speedup },
+	  speedup,
+	  NULL },
 	{ "O_DIRECT: of the best peer",
 	  1.0,
 	  MORE,
@@ -135,7 +144,8 @@ static const struct goal goals[] = {
 	  false,
 	  NULL,
 	  { NULL },
-	  speedup },
+	  speedup,
+	  NULL },
 	{ "unaligned, congruent 1 GiB: of copy_file_range",
 	  1000,
 	  MORE,
@@ -146,7 +156,44 @@ static const struct goal goals[] = {
 	  false,
 	  NULL,
 	  { CFR },
-	  speedup },
+	  speedup,
+	  NULL },
+	{ "1 GiB between loop devices, cold: time of a bare clone",
+	  1.5,
+	  LESS,
+	  "x",
+	  IN(LOOP_COLD),
+	  GIB,
+	  GIB,
+	  false,
+	  NULL,
+	  { BARE },
+	  slowdown,
+	  NULL },
+	{ "1 GiB between loop devices, cold: of dd, on XFS",
+	  1000,
+	  MORE,
+	  "x",
+	  IN(LOOP_COLD),
+	  GIB,
+	  GIB,
+	  false,
+	  NULL,
+	  { DD },
+	  speedup,
+	  "xfs" },
+	{ "1 GiB between loop devices, cold: of dd, on btrfs",
+	  300,
+	  MORE,
+	  "x",
+	  IN(LOOP_COLD),
+	  GIB,
+	  GIB,
+	  false,
+	  NULL,
+	  { DD },
+	  speedup,
+	  "btrfs" },
 	{ "sparse 10 GiB: time of a SEEK_DATA walk",
 	  1.1,
 	  LESS,
@@ -157,7 +204,8 @@ static const struct goal goals[] = {
 	  false,
 	  NULL,
 	  { "SEEK_DATA walk + copy_file_range", "SEEK_DATA walk + pread/pwrite" },
-	  slowdown },
+	  slowdown,
+	  NULL },
 	{ "4 KiB call over the raw system call, no context",
 	  500,
 	  LESS,
@@ -168,7 +216,8 @@ static const struct goal goals[] = {
 	  false,
 	  "copyoff_copy",
 	  { CFR },
-	  nanoseconds_more },
+	  nanoseconds_more,
+	  NULL },
 	{ "4 KiB call over the raw system call, context",
 	  300,
 	  LESS,
@@ -179,7 +228,8 @@ static const struct goal goals[] = {
 	  false,
 	  "copyoff_ctx_copy",
 	  { CFR },
-	  nanoseconds_more },
+	  nanoseconds_more,
+	  NULL },
 	{ "4 KiB call over the best peer, no context",
 	  500,
 	  LESS,
@@ -190,7 +240,8 @@ static const struct goal goals[] = {
 	  false,
 	  "copyoff_copy",
 	  { NULL },
-	  nanoseconds_more },
+	  nanoseconds_more,
+	  NULL },
 	{ "4 KiB call over the best peer, context",
 	  300,
 	  LESS,
@@ -201,7 +252,8 @@ static const struct goal goals[] = {
 	  false,
 	  "copyoff_ctx_copy",
 	  { NULL },
-	  nanoseconds_more },
+	  nanoseconds_more,
+	  NULL },
 };
 
 static bool is_about(const struct goal *g, const struct measured *m)
@@ -303,8 +355,11 @@ void report_goals(const struct files *f, const struct measured *m, size_t n,
 {
 	printf("\n");
 	for (size_t i = 0; i < sizeof(goals) / sizeof(goals[0]); i++) {
-		struct worst worst = evaluate(&goals[i], m, n);
+		struct worst worst;
 
+		if (goals[i].fs && strcmp(goals[i].fs, f->fs) != 0)
+			continue;
+		worst = evaluate(&goals[i], m, n);
 		if (worst.cases > 0 || complete)
 			print_goal(f, &goals[i], &worst);
 	}

@@ -42,8 +42,16 @@ static int measure_scenario(const struct files *f, const struct options *o,
 		return 0;
 	for (; *size && *n < MEASURED_MAX; size++) {
 		struct measured *m = &all[*n];
+		struct files devices = *f;
+		int ret;
 
-		if (measure(f, s, *size, rounds(o, *size), m) < 0)
+		/* Not everybody may make loop devices. */
+		if (is_loop(s->state) && loop_attach(f, s->state, *size, &devices) < 0)
+			return 0;
+		ret = measure(&devices, s, *size, rounds(o, *size), m);
+		if (is_loop(s->state))
+			loop_detach(f);
+		if (ret < 0)
 			return -1;
 		report(f, m);
 		(*n)++;

@@ -24,6 +24,7 @@ struct plan {
 	size_t size; /* of the files */
 	size_t len; /* of a copy */
 	size_t skip; /* bytes at the beginning that are not copied */
+	size_t apart; /* from a place in the source to the one in the destination */
 	unsigned copies; /* in a sample */
 };
 
@@ -31,7 +32,9 @@ static struct plan make_plan(const struct scenario *s, size_t size)
 {
 	struct plan plan = { .state = s->state, .size = size, .len = size, .copies = 1 };
 
-	if (s->state == UNALIGNED) {
+	if (s->state == LOOP_WITHIN)
+		plan.apart = size;
+	if (s->state == UNALIGNED || s->state == LOOP_UNALIGNED) {
 		plan.skip = 1;
 		plan.len = size - 1;
 	}
@@ -63,7 +66,7 @@ static void place(struct copy *copy, const struct plan *plan, unsigned i, unsign
 	if (plan->state == NEW_FILE)
 		shift = 0;
 	copy->src = (off_t)(plan->skip + (i % places) * plan->len);
-	copy->dst = (off_t)(plan->skip + ((i + shift) % places) * plan->len);
+	copy->dst = (off_t)(plan->skip + plan->apart + ((i + shift) % places) * plan->len);
 }
 
 static int copy_all(const struct competitor *c, struct copy *copy, const struct plan *plan,
@@ -93,27 +96,43 @@ static int compare_all(const struct competitor *c, struct copy *copy, const stru
 	return 0;
 }
 
-/* Seconds of one copy, or 0 and *@err. */
+/* What one copy more than before moved. */
+static void add_traffic(struct result *r, const struct traffic *before)
+{
+	struct traffic now = loop_traffic();
+
+	if (now.devices - before->devices > r->traffic.devices)
+		r->traffic.devices = now.devices - before->devices;
+	if (now.own - before->own > r->traffic.own)
+		r->traffic.own = now.own - before->own;
+}
+
+/* Seconds of one copy, or 0 and r->error. */
 static double sample(const struct competitor *c, const struct files *f, const struct plan *plan,
-		     unsigned flags, unsigned shift, bool check, int *err)
+		     unsigned flags, unsigned shift, bool check, struct result *r)
 {
 	struct copy copy = { .files = f, .in = -1, .out = -1, .len = plan->len, .flags = flags };
+	struct traffic before = { 0 };
 	double start, end;
 
-	*err = files_prepare(f, plan->state, plan->size);
+	r->error = files_prepare(f, plan->state, plan->size);
 	/* A command opens its files itself, and may refuse one that exists. */
-	if (*err == 0 && !c->argv)
-		*err = files_open(f, plan->state, &copy);
-	if (*err != 0)
+	if (r->error == 0 && !c->argv)
+		r->error = files_open(f, plan->state, &copy);
+	if (r->error != 0)
 		return 0;
+	if (f->loop)
+		before = loop_traffic();
 	start = now();
-	*err = copy_all(c, &copy, plan, shift);
+	r->error = copy_all(c, &copy, plan, shift);
 	end = now();
-	if (*err == 0 && check)
-		*err = compare_all(c, &copy, plan, shift);
+	if (f->loop)
+		add_traffic(r, &before);
+	if (r->error == 0 && check)
+		r->error = compare_all(c, &copy, plan, shift);
 	if (!c->argv)
 		files_close(&copy);
-	return *err ? 0 : (end - start) / plan->copies;
+	return r->error ? 0 : (end - start) / plan->copies;
 }
 
 static int ascending(const void *a, const void *b)
@@ -174,7 +193,7 @@ int measure(const struct files *f, const struct scenario *s, size_t size, unsign
 
 		ret = files_spoil(f, s->state, plan.size);
 		if (ret == 0)
-			sample(r->competitor, f, &plan, flags, ++shift, true, &r->error);
+			sample(r->competitor, f, &plan, flags, ++shift, true, r);
 	}
 	for (unsigned round = 0; round < m->rounds && ret == 0; round++) {
 		shuffle(order, m->n);
@@ -183,8 +202,8 @@ int measure(const struct files *f, const struct scenario *s, size_t size, unsign
 			struct result *r = &m->results[i];
 
 			if (!r->error)
-				samples[i][round] = sample(r->competitor, f, &plan, flags, ++shift,
-							   false, &r->error);
+				samples[i][round] =
+					sample(r->competitor, f, &plan, flags, ++shift, false, r);
 		}
 	}
 	for (size_t i = 0; i < m->n && ret == 0; i++)

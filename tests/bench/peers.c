@@ -3,6 +3,9 @@
 
 #define CACHED  (IN(OVERWRITE) | IN(NEW_FILE))
 #define STREAMS (CACHED | IN(DIRECT))
+#define LOOPS   (IN(LOOP_COLD) | IN(LOOP_WARM) | IN(LOOP_WITHIN) | IN(LOOP_UNALIGNED))
+/* Commands that copy whole devices. */
+#define WHOLE (IN(LOOP_COLD) | IN(LOOP_WARM))
 
 #define COMMAND(...)                                                                               \
 	(const char *const[])                                                                      \
@@ -10,11 +13,14 @@
 		__VA_ARGS__, NULL                                                                  \
 	}
 
+/* run_dd_*() add the rest. */
+#define DD COMMAND("dd")
+
 const struct competitor competitors[] = {
-	{ "copyoff_copy", OURS, AS_TOLD, STREAMS | IN(SPARSE) | IN(UNALIGNED), run_copyoff, NULL,
-	  false },
-	{ "copyoff_ctx_copy", OURS, AS_TOLD, STREAMS | IN(SPARSE) | IN(UNALIGNED), run_copyoff_ctx,
+	{ "copyoff_copy", OURS, AS_TOLD, STREAMS | IN(SPARSE) | IN(UNALIGNED) | LOOPS, run_copyoff,
 	  NULL, false },
+	{ "copyoff_ctx_copy", OURS, AS_TOLD, STREAMS | IN(SPARSE) | IN(UNALIGNED) | LOOPS,
+	  run_copyoff_ctx, NULL, false },
 	{ "pread/pwrite 128K", PEER, NEVER_SHARES, STREAMS, run_readwrite, NULL, false },
 	{ "copy_file_range", PEER, MAY_SHARE, STREAMS | IN(UNALIGNED), run_copy_file_range, NULL,
 	  false },
@@ -61,6 +67,15 @@ const struct competitor competitors[] = {
 	  false },
 	{ "io_uring-cp", PEER, NEVER_SHARES, CACHED, run_command,
 	  COMMAND("io_uring-cp", "%s", "%d"), false },
+
+	{ "FICLONERANGE beneath + flush", LIMIT, ALWAYS_SHARES, LOOPS, run_clone_beneath, NULL,
+	  false },
+	{ "dd bs=1M conv=fsync", PEER, NEVER_SHARES, LOOPS, run_dd_fsync, DD, false },
+	{ "dd bs=1M direct, devices", PEER, NEVER_SHARES, WHOLE | IN(LOOP_WITHIN), run_dd_direct,
+	  DD, false },
+	{ "cp, devices", PEER, NEVER_SHARES, WHOLE, run_command, COMMAND("cp", "%s", "%d"), false },
+	{ "qemu-img convert -C", PEER, NEVER_SHARES, WHOLE, run_command,
+	  COMMAND("qemu-img", "convert", "-C", "-n", "-f", "raw", "-O", "raw", "%s", "%d"), false },
 };
 const size_t competitor_count = sizeof(competitors) / sizeof(competitors[0]);
 _Static_assert(sizeof(competitors) / sizeof(competitors[0]) <= COMPETITORS_MAX,
@@ -82,6 +97,8 @@ static enum kind kind_of(const struct competitor *c, const struct files *f)
 
 bool takes_part(const struct competitor *c, const struct scenario *s, const struct files *f)
 {
+	if (is_loop(s->state))
+		return !is_missing(c) && (c->states & IN(s->state));
 	if (is_missing(c) || (c->argv != NULL) != s->commands || !(c->states & IN(s->state)))
 		return false;
 	return c->sharing == AS_TOLD || kind_of(c, f) == s->kind;

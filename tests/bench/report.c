@@ -48,6 +48,12 @@ static void print_ratio(const struct result *r, const struct result *other)
 		printf(" %9s", "-");
 }
 
+static void print_traffic(const struct result *r)
+{
+	printf("    bytes of a copy, at most: %.1f MiB through the devices, %.1f KiB by calls\n",
+	       r->traffic.devices / (double)MIB, r->traffic.own / (double)KIB);
+}
+
 static const char *mark(const struct result *r, const struct result *best)
 {
 	if (r->competitor->role == OURS)
@@ -84,6 +90,8 @@ void report(const struct files *f, const struct measured *m)
 		print_ratio(r, kernel);
 		print_ratio(r, best);
 		printf("\n");
+		if (is_loop(s->state))
+			print_traffic(r);
 	}
 	fflush(stdout);
 }
