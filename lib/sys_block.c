@@ -6,9 +6,11 @@
 #define _GNU_SOURCE
 #include "sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -183,23 +185,35 @@ int copyoff_sys_open_file(const char *path, uint64_t dev, uint64_t ino, enum cop
 	return -ESTALE;
 }
 
-/* The lines of /proc/locks for this process name the inode at the end of their 6th word. */
+/*
+ * Does anybody have a lock on the file?  Locks of this process are on one that it
+ * has open, for it would have lost them by closing that.  A descriptor made with
+ * O_PATH has none.
+ */
+static bool is_locked(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+		return errno != EBADF;
+	return lock.l_type != F_UNLCK;
+}
+
+/* To read /proc/locks would take milliseconds, and hold up all who lock files. */
 bool copyoff_sys_has_locks(uint64_t ino)
 {
-	FILE *f = fopen("/proc/locks", "re");
-	char line[256];
-	bool found = !f; /* in doubt, there may be some */
+	DIR *dir = opendir("/proc/thread-self/fd");
+	const struct dirent *entry;
+	bool found = !dir; /* in doubt, there may be some */
 
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		unsigned long long number;
-		char kind[16];
-		long pid;
+	while (!found && (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name); /* "." and "..": 0 once more */
+		struct copyoff_stat st;
 
-		found = sscanf(line, "%*s %15s %*s %*s %ld %*x:%*x:%llu", kind, &pid, &number) ==
-				3 &&
-			strcmp(kind, "POSIX") == 0 && pid == (long)getpid() && number == ino;
+		found = copyoff_sys_stat(fd, &st) == 0 && st.kind == COPYOFF_KIND_REGULAR &&
+			st.ino == ino && is_locked(fd);
 	}
-	if (f)
-		fclose(f);
+	if (dir)
+		closedir(dir);
 	return found;
 }
