@@ -69,6 +69,8 @@ static struct view views[MOST_VIEWS];
 static size_t n_views;
 static copyoff_ctx *ctx;
 static uint64_t loop_bytes; /* of contexts that are gone */
+static uint64_t n_ops; /* to do */
+static uint64_t n_short; /* copies that ended early */
 static uint64_t random_state;
 static bool stacked; /* a device lies on another one: COPYOFF_TEST_STACKED */
 static unsigned char *buffer; /* aligned for direct access */
@@ -492,6 +494,22 @@ static void op_read(void)
 		compare(v, buffer, off, len, "the page cache", "read");
 }
 
+/* A stack of devices may refuse in its middle: some is zero then. */
+static void adopt_zeroes(struct view *v, uint64_t off, uint64_t len)
+{
+	unsigned char *model = model_of(v, off);
+
+	for (uint64_t done = 0; done < len; done += LENGTH_MOST) {
+		uint64_t piece = len - done < LENGTH_MOST ? len - done : LENGTH_MOST;
+
+		read_at(v->cached, buffer, off + done, piece, v);
+		for (uint64_t i = 0; i < piece; i++) {
+			if (!buffer[i])
+				model[done + i] = 0;
+		}
+	}
+}
+
 /* The file systems make a hole, or zeroes. */
 static void op_zero(unsigned long request, const char *name)
 {
@@ -504,8 +522,12 @@ static void op_zero(unsigned long request, const char *name)
 	if (range[1] == 0)
 		return;
 	use(v);
-	must(ioctl(v->cached, request, range) == 0, name, v);
-	memset(model_of(v, off), 0, (size_t)range[1]);
+	if (ioctl(v->cached, request, range) == 0) {
+		memset(model_of(v, off), 0, (size_t)range[1]);
+		return;
+	}
+	must(stacked && errno == EOPNOTSUPP, name, v);
+	adopt_zeroes(v, off, range[1]);
 }
 
 static void op_unmap(void)
@@ -664,16 +686,29 @@ static void adopt(struct view *out, const struct copyoff_range *v, size_t n, uin
 	}
 }
 
-static void check_result(int64_t got, int64_t want, unsigned flags)
+/*
+ * What ends a copy early, and is no mistake, but rare: the kernel takes the
+ * end of an io_uring, which may come after its context is gone, for a signal.
+ */
+static bool was_interrupted(bool simple)
+{
+	n_short++;
+	if (n_short > 2 + n_ops / 200)
+		return false;
+	return simple || copyoff_ctx_last(ctx)->error == EINTR;
+}
+
+static void check_result(int64_t got, int64_t want, bool simple, unsigned flags)
 {
 	bool may_refuse = flags & (COPYOFF_REQUIRE_SHARE | COPYOFF_REQUIRE_OFFLOAD);
+	bool is_short = got > 0 && got < want;
 
-	if (got == want)
+	if (got == want || (is_short && (may_refuse || was_interrupted(simple))))
 		return;
-	if (may_refuse && want != -EINVAL && (got == -EOPNOTSUPP || (got > 0 && got < want)))
+	if (may_refuse && want != -EINVAL && got == -EOPNOTSUPP)
 		return;
 	fail("the copy returned %lld, and must return %lld (%s)", (long long)got, (long long)want,
-	     ctx ? copyoff_ctx_last(ctx)->message : "");
+	     simple ? "simple" : copyoff_ctx_last(ctx)->message);
 }
 
 /*
@@ -720,7 +755,7 @@ static void copy(struct view *in, struct view *out, const struct copyoff_range *
 	if (turns && !out->is_backing)
 		prepare_turn(out, v, n, flags);
 	got = call(in, out, v, n, simple, flags);
-	check_result(got, want, flags);
+	check_result(got, want, simple && n == 1, flags);
 	if (got > 0)
 		copy_model(in, out, v, n, (uint64_t)got);
 	/* What went through the cache of one device is for that one only. */
@@ -905,15 +940,15 @@ static uint64_t from_environment(const char *variable, uint64_t otherwise)
 int main(int argc, char **argv)
 {
 	uint64_t seed = from_environment("COPYOFF_TEST_SEED", (uint64_t)getpid());
-	uint64_t ops = from_environment("COPYOFF_TEST_OPS", OPS_DEFAULT);
 
 	if (argc < 2) {
 		fprintf(stderr, "usage: fs-devices VIEW...\n"
 				"a view is FILE, or DEVICE:FILE:OFFSET\n");
 		return 2;
 	}
+	n_ops = from_environment("COPYOFF_TEST_OPS", OPS_DEFAULT);
 	printf("COPYOFF_TEST_SEED=%llu COPYOFF_TEST_OPS=%llu\n", (unsigned long long)seed,
-	       (unsigned long long)ops);
+	       (unsigned long long)n_ops);
 	random_state = seed;
 	stacked = getenv("COPYOFF_TEST_STACKED") != NULL;
 	if (posix_memalign((void **)&buffer, 4096, BUFFER) != 0)
@@ -923,13 +958,14 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	read_media();
 	op_new_context();
-	for (uint64_t i = 1; i <= ops; i++) {
+	for (uint64_t i = 1; i <= n_ops; i++) {
 		one_operation();
-		if (i % CHECK_EVERY == 0 || i == ops)
+		if (i % CHECK_EVERY == 0 || i == n_ops)
 			check_all();
 	}
 	loop_bytes += loop_copied();
 	copyoff_ctx_free(ctx);
-	printf("loop=%llu\n", (unsigned long long)loop_bytes);
+	printf("loop=%llu interrupted=%llu\n", (unsigned long long)loop_bytes,
+	       (unsigned long long)n_short);
 	return EXIT_SUCCESS;
 }
