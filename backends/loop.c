@@ -14,14 +14,18 @@
 
 #include <errno.h>
 
-/* To find out all that is needed costs as much as copying some 100 KiB. */
-enum { LEAST_ONCE = 1 << 20 };
+enum {
+	/* To find out all that is needed costs as much as copying some 100 KiB. */
+	LEAST_ONCE = 1 << 20,
+	RANGE_MOST = 1 << 30, /* a multiple of all blocks; bytes between two progress callbacks */
+};
 
 /* One side of the pair. */
 struct side {
 	bool is_loop; /* or a regular file */
 	struct copyoff_chain chain; /* as it was; its descriptors are closed */
 	uint64_t sequence; /* of the device's medium; 0: not known */
+	uint64_t size; /* of the device, for which caches were found */
 	struct copyoff_coherence caches;
 	char path[4096]; /* of the backing file */
 	int fd; /* of the file, during a copy */
@@ -59,6 +63,7 @@ static int find_side(const struct copyoff_end *end, struct side *side, struct co
 	if (!side->is_loop)
 		return 0;
 	side->sequence = sequence_of(end->fd);
+	side->size = end->size;
 	copyoff_chain_open(&side->chain, end->fd, end->rdev);
 	/* Closing forgets the levels. */
 	copyoff_coherence_find(&side->caches, chain, end->size);
@@ -73,11 +78,12 @@ static int find_side(const struct copyoff_end *end, struct side *side, struct co
 	return 0;
 }
 
-/* The same loop device on the same file, with the same offset? */
+/* The same loop device on the same file, with the same offset and size? */
 static bool same_side(const struct copyoff_end *end, const struct side *side)
 {
-	return !side->is_loop || (copyoff_chain_unchanged(&side->chain, end->fd) &&
-				  sequence_of(end->fd) == side->sequence);
+	return !side->is_loop ||
+	       (end->size == side->size && copyoff_chain_unchanged(&side->chain, end->fd) &&
+		sequence_of(end->fd) == side->sequence);
 }
 
 static bool unchanged(const struct copyoff_pair *pair, const struct state *state)
@@ -174,51 +180,6 @@ static int file_pair(const struct copyoff_pair *pair, const struct state *state,
 
 /* --- probe --------------------------------------------------------------------- */
 
-/* Why nobody else can have the destination. */
-static int held(const struct copyoff_end *out, struct copyoff_offer *offer, int err)
-{
-	struct copyoff_block block;
-	int ret = copyoff_facts_block(out->fd, out->rdev, &block);
-
-	if (ret == 0 && block.mounted == COPYOFF_ANSWER_YES)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
-				       "the destination device is mounted", "unmount it");
-	if (ret == 0 && block.holders > 0)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
-				       "other devices are stacked on the destination device",
-				       "remove them");
-	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
-			       "the destination device is held exclusively, by a file system, "
-			       "another program or this one",
-			       "unmount it; open it without O_EXCL");
-}
-
-/*
- * Mounted file systems and others have caches of their own, which nobody can
- * drop.  Nobody mounts the destination as long as the descriptor that this
- * returns is open.  -1: the destination is a file.
- */
-static int claim(const struct copyoff_end *out, struct copyoff_offer *offer)
-{
-	bool read_only = false;
-	int ret;
-
-	if (out->kind != COPYOFF_KIND_BLOCK)
-		return -1;
-	/* It may have been made so since it was opened, which its file cannot know. */
-	if (copyoff_sys_read_only(out->fd, &read_only) < 0 || read_only)
-		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, EPERM,
-				       "the destination device is read-only", "");
-	ret = copyoff_sys_claim(out->fd);
-	return ret >= 0 ? ret : held(out, offer, ret);
-}
-
-static void release_claim(int claimed)
-{
-	if (claimed >= 0)
-		(void)copyoff_sys_close(claimed);
-}
-
 static int refused_inside(struct copyoff_offer *offer, const struct copyoff_offer *inner)
 {
 	return copyoff_decline(offer, inner->reason, inner->error, inner->text, inner->remedy);
@@ -241,16 +202,12 @@ static int find_files(const struct copyoff_pair *pair, struct state *state,
 		      struct copyoff_offer *offer)
 {
 	int ret = find_side(&pair->in, &state->in, offer);
-	int claimed = -1;
 
 	state->valid = false;
 	if (ret == 0)
 		ret = find_side(&pair->out, &state->out, offer);
 	if (ret == 0)
-		claimed = claim(&pair->out, offer);
-	if (claimed == COPYOFF_DECLINE)
-		ret = claimed;
-	release_claim(claimed);
+		ret = copyoff_check_destination(&pair->out, offer);
 	if (ret == 0)
 		ret = open_files(pair, state, offer);
 	if (ret == 0)
@@ -260,6 +217,7 @@ static int find_files(const struct copyoff_pair *pair, struct state *state,
 		return ret;
 	offer->traits = state->inner.traits;
 	offer->limits = state->inner.limits;
+	offer->limits.max_range = RANGE_MOST;
 	offer->base_in = state->in.is_loop ? state->in.chain.place.base : 0;
 	offer->base_out = state->out.is_loop ? state->out.chain.place.base : 0;
 	state->valid = true;
@@ -307,8 +265,8 @@ static bool fits(const struct copyoff_pair *files, const struct copyoff_offer *o
 	       (!state->out.is_loop || ends_within(&files->out, offer->base_out, r->dst, r->len));
 }
 
-static int flush(struct state *state, const struct copyoff_pair *pair,
-		 const struct copyoff_range *r)
+/* Open what caches the two devices have; what cannot be opened leaves it to others. */
+static int begin(struct state *state, const struct copyoff_pair *pair, struct copyoff_offer *offer)
 {
 	int ret = 0;
 
@@ -316,7 +274,23 @@ static int flush(struct state *state, const struct copyoff_pair *pair,
 		ret = copyoff_coherence_begin(&state->in.caches, pair->in.fd);
 	if (ret == 0 && state->out.is_loop)
 		ret = copyoff_coherence_begin(&state->out.caches, pair->out.fd);
-	if (ret == 0 && state->in.is_loop)
+	if (ret == 0)
+		return 0;
+	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
+			       "a device beneath a loop device cannot be opened", "");
+}
+
+static void end(struct state *state)
+{
+	copyoff_coherence_end(&state->in.caches);
+	copyoff_coherence_end(&state->out.caches);
+}
+
+static int flush(const struct state *state, const struct copyoff_range *r)
+{
+	int ret = 0;
+
+	if (state->in.is_loop)
 		ret = copyoff_coherence_flush_source(&state->in.caches, (uint64_t)r->src, r->len);
 	if (ret == 0 && state->out.is_loop)
 		ret = copyoff_coherence_flush_destination(&state->out.caches, (uint64_t)r->dst,
@@ -324,21 +298,34 @@ static int flush(struct state *state, const struct copyoff_pair *pair,
 	return ret;
 }
 
+/* In pieces: the backend inside may want to be asked for less at a time. */
 static int64_t copy_inside(const struct copyoff_pair *files, struct copyoff_offer *offer,
 			   struct state *state, const struct copyoff_range *r)
 {
 	struct copyoff_offer *inner = &state->inner;
-	const struct copyoff_range beneath = {
-		.src = r->src + (int64_t)offer->base_in,
-		.dst = r->dst + (int64_t)offer->base_out,
-		.len = r->len,
-	};
-	int64_t ret;
+	uint64_t done = 0;
+	int64_t ret = 0;
 
-	inner->interrupted = false;
-	ret = inner->backend->copy(files, inner, &beneath, 1);
-	offer->limits.max_range = inner->limits.max_range;
+	do {
+		uint64_t most = inner->limits.max_range;
+		struct copyoff_range beneath = {
+			.src = r->src + (int64_t)(offer->base_in + done),
+			.dst = r->dst + (int64_t)(offer->base_out + done),
+			.len = r->len - done,
+		};
+
+		if (most && beneath.len > most)
+			beneath.len = most;
+		inner->interrupted = false;
+		ret = inner->backend->copy(files, inner, &beneath, 1);
+		if (ret > 0)
+			done += (uint64_t)ret;
+		if (ret != (int64_t)beneath.len)
+			break;
+	} while (done < r->len);
 	offer->interrupted = inner->interrupted;
+	if (done > 0) /* what stopped it, the next call finds again */
+		return (int64_t)done;
 	if (ret == COPYOFF_DECLINE)
 		return refused_inside(offer, inner);
 	if (ret == 0) /* the device does not end here, whatever became of its file */
@@ -347,35 +334,49 @@ static int64_t copy_inside(const struct copyoff_pair *files, struct copyoff_offe
 	return ret;
 }
 
-/* With the files open and the destination claimed. */
+/*
+ * All of the range, also of what was not counted: it may have changed.  Where
+ * that cannot be done, copying through the cache makes it right.
+ */
+static int64_t drop(const struct copyoff_pair *pair, const struct copyoff_pair *files,
+		    struct copyoff_offer *offer, const struct state *state,
+		    const struct copyoff_range *r, int64_t copied)
+{
+	const struct copyoff_origin from = {
+		.fd = files->in.fd,
+		.shift = (uint64_t)r->src + offer->base_in - (uint64_t)r->dst,
+	};
+	int ret = 0;
+
+	if (state->out.is_loop)
+		ret = copyoff_coherence_drop(&state->out.caches, (uint64_t)r->dst, r->len,
+					     pair->out.direct, &from);
+	if (ret == 0 || copied < 0)
+		return copied;
+	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
+			       "the page cache of the destination cannot be dropped", "");
+}
+
+/* With the files open. */
 static int64_t copy_range(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			  struct state *state, const struct copyoff_range *r)
 {
 	struct copyoff_pair files;
 	int64_t ret = file_pair(pair, state, &files);
-	const struct copyoff_origin from = {
-		.fd = files.in.fd,
-		.shift = (uint64_t)r->src + offer->base_in - (uint64_t)r->dst,
-	};
-	int dropped = 0;
 
 	if (ret < 0)
 		return ret;
 	if (!fits(&files, offer, state, r))
 		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
 				       "the backing file is shorter than the device", "");
-	ret = flush(state, pair, r);
+	ret = begin(state, pair, offer);
+	if (ret == 0)
+		ret = flush(state, r);
 	if (ret == 0) {
 		ret = copy_inside(&files, offer, state, r);
-		/* All of it, also of what was not counted: it may have changed. */
-		if (state->out.is_loop)
-			dropped = copyoff_coherence_drop(&state->out.caches, (uint64_t)r->dst,
-							 r->len, pair->out.direct, &from);
+		ret = drop(pair, &files, offer, state, r, ret);
 	}
-	copyoff_coherence_end(&state->in.caches);
-	copyoff_coherence_end(&state->out.caches);
-	if (dropped < 0)
-		return dropped;
+	end(state);
 	/* Bytes may have gone anywhere. */
 	if (ret > 0 && !unchanged(pair, state))
 		return -EIO;
@@ -398,19 +399,16 @@ static int64_t loop_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 {
 	struct state *state = offer->priv;
 	int64_t ret;
-	int claimed;
 
 	(void)n; /* limits.max_ranges is 1 */
 	if (!unchanged(pair, state))
 		return start_anew(pair, offer, state);
-	claimed = claim(&pair->out, offer);
-	if (claimed == COPYOFF_DECLINE)
-		return claimed;
-	ret = open_files(pair, state, offer);
+	ret = copyoff_check_destination(&pair->out, offer);
+	if (ret == 0)
+		ret = open_files(pair, state, offer);
 	if (ret == 0)
 		ret = copy_range(pair, offer, state, &ranges[0]);
 	close_files(state);
-	release_claim(claimed);
 	return ret;
 }
 

@@ -141,6 +141,14 @@ int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int
  */
 int copyoff_inner_probe(const struct copyoff_pair *pair, struct copyoff_offer *inner);
 
+/*
+ * For backends that copy behind the page cache: may the destination be written
+ * to, and does nobody have it for himself?  Mounted file systems and others have
+ * caches of their own, which nobody can drop.  0 or copyoff_decline(); 0 for a
+ * regular file.
+ */
+int copyoff_check_destination(const struct copyoff_end *out, struct copyoff_offer *offer);
+
 /* Name (as in the file's), one line for people, traits for any pair. */
 #define COPYOFF_BACKEND_INFO(name, summary, traits)                                                \
 	{                                                                                          \

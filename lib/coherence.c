@@ -24,17 +24,19 @@ enum {
 	SECTOR = 512, /* what sysfs counts in */
 	DROPS_MOST = 64,
 	DROPS_IN_VAIN = 8,
+	WAITS_MOST = 200,
+	PAUSE_NS = 1000 * 1000,
 	REWRITE_PIECE = 256 << 10,
 	DIRECT_ALIGN = 4096,
 };
 
 /* --- which caches there are ------------------------------------------------- */
 
-static struct copyoff_cache *add_cache(struct copyoff_coherence *c, uint64_t rdev)
+static struct copyoff_cache *add_cache(struct copyoff_coherence *c, uint64_t rdev, uint64_t disk)
 {
 	struct copyoff_cache *cache = &c->caches[c->n++];
 
-	*cache = (struct copyoff_cache){ .rdev = rdev, .fd = -1 };
+	*cache = (struct copyoff_cache){ .rdev = rdev, .disk = disk, .fd = -1 };
 	return cache;
 }
 
@@ -56,7 +58,7 @@ static void add_neighbour(const struct listing *l, uint64_t rdev, uint64_t start
 	to = copyoff_range_min(to, l->size);
 	if (rdev == l->level->rdev || from >= to || l->c->n == COPYOFF_CACHES)
 		return;
-	cache = add_cache(l->c, rdev);
+	cache = add_cache(l->c, rdev, l->level->disk);
 	cache->from = from;
 	cache->to = to;
 	cache->base = first - start;
@@ -97,7 +99,8 @@ void copyoff_coherence_find(struct copyoff_coherence *c, const struct copyoff_ch
 {
 	c->n = 0;
 	for (size_t i = 0; i < chain->n; i++) {
-		struct copyoff_cache *cache = add_cache(c, chain->levels[i].rdev);
+		struct copyoff_cache *cache =
+			add_cache(c, chain->levels[i].rdev, chain->levels[i].disk);
 
 		cache->beneath = i > 0;
 		cache->to = size;
@@ -206,6 +209,40 @@ static int64_t cached_pages(int fd, uint64_t off, uint64_t len)
 	return ret >= 0 ? ret : copyoff_sys_mincore(fd, (int64_t)off, (int64_t)len);
 }
 
+static bool has_cachestat(int fd)
+{
+	return copyoff_sys_cachestat(fd, 0, 1) >= 0;
+}
+
+/*
+ * mincore(2) does not count pages that are being read.  They may get old bytes
+ * only if the read was in flight when the copy was made; so once there was none,
+ * and a moment later, since a request is not counted any more shortly before its
+ * pages are there, no such page is left.  That is no proof, other than what
+ * cachestat(2) says.  False: there are always some, or the kernel does not count.
+ */
+static bool reads_have_ended(uint64_t rdev, uint64_t disk)
+{
+	uint64_t counts;
+
+	if (copyoff_sysfs_number(disk, "queue/iostats", &counts) < 0 || !counts)
+		return false;
+	for (int i = 0; i < WAITS_MOST; i++) {
+		char text[64];
+		const char *reads = text;
+
+		/* "       0        1": reads and writes */
+		if (copyoff_sysfs_text(rdev, "inflight", text, sizeof(text)) < 0)
+			return false;
+		while (*reads == ' ')
+			reads++;
+		copyoff_sys_pause(PAUSE_NS);
+		if (reads[0] == '0')
+			return true;
+	}
+	return false;
+}
+
 /*
  * A page that a reader has locked is free soon, one that is mapped is not: go
  * on as long as it helps.  True if nothing is cached any more.
@@ -216,6 +253,8 @@ static bool drop(const struct copyoff_cache *cache, const struct copyoff_span *p
 	int64_t least = INT64_MAX;
 	int in_vain = 0;
 
+	if (!has_cachestat(cache->fd) && !reads_have_ended(cache->rdev, cache->disk))
+		return false;
 	for (int i = 0; i < DROPS_MOST && in_vain < DROPS_IN_VAIN; i++) {
 		int64_t left;
 
@@ -259,16 +298,17 @@ static int rewrite_piece(const struct rewriter *w, uint64_t off, uint64_t len)
 	return 0;
 }
 
-/* What is cached of [@off, @end), or all of it if the kernel does not tell. */
+/* What is cached of [@off, @end), or all of it if the kernel does not tell all. */
 static int rewrite_cached(const struct rewriter *w, uint64_t off, uint64_t end)
 {
+	bool all = !has_cachestat(w->cached);
 	int ret = 0;
 
 	while (off < end && ret == 0) {
 		uint64_t next = copyoff_range_down(off, REWRITE_PIECE) + REWRITE_PIECE;
 
 		next = copyoff_range_min(next, end);
-		if (cached_pages(w->cached, off, next - off) != 0)
+		if (all || cached_pages(w->cached, off, next - off) != 0)
 			ret = rewrite_piece(w, off, next - off);
 		off = next;
 	}
@@ -326,15 +366,19 @@ int copyoff_coherence_drop(const struct copyoff_coherence *c, uint64_t off, uint
 	struct copyoff_span part;
 	bool gone = true;
 
-	/* From the bottom up: what is read again at the top comes from there. */
-	for (size_t i = c->n; i-- > 0;) {
-		if (!part_of(&c->caches[i], off, end, &part))
-			continue;
-		gone = drop(&c->caches[i], &part);
+	/* From the bottom up: what is read again further up comes from there. */
+	for (size_t i = c->n; i-- > 1;) {
 		/* Reading without a cache above it would still use this one. */
-		if (!gone && c->caches[i].beneath)
+		if (c->caches[i].beneath && part_of(&c->caches[i], off, end, &part) &&
+		    !drop(&c->caches[i], &part))
 			return -EBUSY;
 	}
+	for (size_t i = 1; i < c->n; i++) {
+		if (!c->caches[i].beneath && part_of(&c->caches[i], off, end, &part))
+			(void)drop(&c->caches[i], &part); /* as far as it goes */
+	}
+	if (part_of(first, off, end, &part))
+		gone = drop(first, &part);
 	if (off >= end || (gone && off % page == 0 && end % page == 0))
 		return 0;
 	return rewrite(first->fd, direct, from, off, end, page, !gone);

@@ -15,11 +15,12 @@
 
 #include "chain.h"
 
-enum { COPYOFF_CACHES = 16 };
+enum { COPYOFF_CACHES = 64 }; /* further neighbours are left out */
 
 /* A device that caches bytes of another one, the first. */
 struct copyoff_cache {
 	uint64_t rdev;
+	uint64_t disk; /* number of the whole disk */
 	int fd; /* -1: not open */
 	bool beneath; /* reading the first may read from it */
 	uint64_t from, to; /* what of the first it has, bytes */
@@ -31,7 +32,10 @@ struct copyoff_coherence {
 	size_t n;
 };
 
-/* Find all caches of the device at the top of @chain, which has @size bytes. */
+/*
+ * Find all caches of the device at the top of @chain, which has @size bytes, as
+ * they are now: a partition that is made later is not among them.
+ */
 void copyoff_coherence_find(struct copyoff_coherence *c, const struct copyoff_chain *chain,
 			    uint64_t size);
 
@@ -58,7 +62,8 @@ struct copyoff_origin {
 };
 
 /*
- * Let nobody see what was cached of [@off, @off + @len), and prove it.  @direct:
+ * Let nobody see what was cached of [@off, @off + @len), and prove it; of
+ * neighbours, as far as their pages are neither mapped nor locked.  @direct:
  * the first device is open with O_DIRECT.  What cannot be dropped is overwritten
  * from @from.  -errno: old data may have remained.
  */

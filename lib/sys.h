@@ -180,6 +180,9 @@ void copyoff_sys_free(void *p);
 /* getpid(2).  Cannot fail. */
 int64_t copyoff_sys_process(void);
 
+/* Wait; a signal may end it early. */
+void copyoff_sys_pause(uint64_t ns);
+
 /* Monotonic nanoseconds. */
 uint64_t copyoff_sys_now(void);
 

@@ -621,6 +621,13 @@ int64_t copyoff_sys_process(void)
 	return getpid();
 }
 
+void copyoff_sys_pause(uint64_t ns)
+{
+	const struct timespec ts = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+
+	nanosleep(&ts, NULL);
+}
+
 uint64_t copyoff_sys_now(void)
 {
 	struct timespec ts;

@@ -161,6 +161,12 @@ WRAP(int64_t, process, (void))
 	return __real_copyoff_sys_process();
 }
 
+WRAP(void, pause, (uint64_t ns))
+{
+	inject_strike(FAULT_pause);
+	(void)ns;
+}
+
 WRAP(uint64_t, now, (void))
 {
 	inject_strike(FAULT_now);

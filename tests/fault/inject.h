@@ -62,6 +62,7 @@ enum {
 	X(alloc, CAN_NOMEM)                                                                        \
 	X(free, 0)                                                                                 \
 	X(process, 0)                                                                              \
+	X(pause, 0)                                                                                \
 	X(now, 0)                                                                                  \
 	X(getenv, 0)                                                                               \
 	X(debug, 0)                                                                                \
