@@ -12,21 +12,34 @@ guard=$((MIB + 4096)) # of the destination, before and behind what is copied
 event=$((8 * MIB))
 faults=$programs/fs-device-faults
 attached=()
+held=() # descriptors of them
 
 # The backing file of each loop device, but of those that others use.
 ours() {
 	losetup -a | grep -F "$work/" | grep -vF "mnt.image" || true
 }
 
-# attach FILE [OPTION...]: the name of the device is in $device.
+# attach FILE [OPTION...]: the name of the device is in $device.  It is kept open:
+# the last one who closes a device drops its cache, right or wrong.
 attach() {
+	local fd
 	device=$(losetup --find --show "${@:2}" "$1" 2>>"$work/log") || skip "no loop device"
 	attached+=("$device")
+	exec {fd}<"$device"
+	held+=("$fd")
+}
+let_go() {
+	local fd
+	for fd in "${held[@]}"; do
+		exec {fd}<&-
+	done
+	held=()
 }
 
 # The last one first, since one may lie on another.
 detach_all() {
 	local i device
+	let_go
 	for ((i = ${#attached[@]} - 1; i >= 0; i--)); do
 		device=${attached[i]}
 		# A device that was made read-only would stay so for its next user.
@@ -267,6 +280,7 @@ finish "detached"
 pair
 fill "$mnt/a2.image" 0 $size 3
 fill "$mnt/b2.image" 0 $((size + 2 * guard)) 2
+let_go
 anew="losetup -d $a && losetup -d $b && losetup $a '$mnt/a2.image' && losetup $b '$mnt/b2.image'"
 run_faults -b -r -x "$anew" "${copy_all[@]}" "$a" "$b"
 expect "first_ret=$size" "first_loop=$size" "ret=$size"
@@ -274,6 +288,18 @@ sync "$b"
 holds "$mnt/b.image" $size
 cmp -i "0:$guard" -n $size "$work/src2" "$mnt/b2.image" || die "not a copy of the second file"
 finish "set up anew with other files"
+
+# Made larger between two copies of one context, and all of it cached.
+pair
+detach_all
+truncate -s $((guard + event)) "$mnt/b.image"
+attach "$mnt/a.image" && a=$device
+attach "$mnt/b.image" && b=$device
+grow="cp '$work/dst' '$mnt/b.image' && losetup -c $b && cat $b >'$work/direct'"
+run_faults -b -x "$grow" "${copy_all[@]}" "$a" "$b"
+expect "first_ret=$event" first_last=ENOSPC "ret=$size"
+holds_everywhere $size
+finish "made larger"
 
 # The offset of the destination, and of the source, and the file of the source.
 shift=$((guard / 2 / 4096 * 4096))
