@@ -3,7 +3,7 @@
 # Copies between loop devices when something goes wrong above, beneath or with
 # them: what is counted was copied, nothing else was changed, nothing stays.
 set -euo pipefail
-# shellcheck source=common.sh
+# shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "$0")/common.sh"
 
 need losetup blockdev
@@ -123,7 +123,7 @@ fill "$work/src" 0 $size 1
 fill "$work/dst" 0 $((size + 2 * guard)) 2
 fill "$work/src2" 0 $size 3
 mounts_before=$(grep -cF " $work/" /proc/self/mounts)
-copy_all=(-o $guard -l $size)
+copy_all=(-o "$guard" -l "$size")
 
 # --- as a measure: nothing goes wrong ----------------------------------------------
 
@@ -367,8 +367,8 @@ images
 attach "$mnt/a.image" && a=$device
 attach "$mnt/b.image" --read-only && b=$device
 accepts "$a" "$mnt/b.image"
-read_only=0
-"$faults" "${copy_all[@]}" "$a" "$b" >>"$work/log" 2>&1 || read_only=$?
+run_faults "${copy_all[@]}" "$a" "$b"
+expect ret=-1 errno=EPERM
 cmp "$work/dst" "$mnt/b.image" || die "a read-only device was written to"
 run_faults -l $size "$b" "$a"
 expect "ret=$size" "loop=$size"
@@ -516,15 +516,18 @@ whole() {
 	((result[loop] > 0)) || die "not by the loop backend"
 	(cd "$work/on" && sha256sum --quiet -c "$work/sums") || die "the source changed"
 	unmount_fs "$work/on"
-	case $kind in
-	# The log of XFS is replayed by a mount, and is not empty while it is mounted.
-	xfs) mount -o nouuid "$b" "$work/on" && umount "$work/on" &&
-		xfs_repair -n "$b" >>"$work/log" 2>&1 || die "xfs_repair -n" ;;
-	# So is the flag for recovery of ext4.
-	ext4) mount "$b" "$work/on" && umount "$work/on" &&
-		e2fsck -fn "$b" >>"$work/log" 2>&1 || die "e2fsck -fn" ;;
-	esac
-	mount -o ro"$([[ $kind == ext4 ]] || echo ,nouuid)" "$b" "$work/on"
+	# What a mount replays, the log of XFS and that of ext4, is not empty on a
+	# device that is mounted.
+	options=defaults
+	check=(e2fsck -fn)
+	if [[ $kind == xfs ]]; then
+		options=nouuid
+		check=(xfs_repair -n)
+	fi
+	mount -o $options "$b" "$work/on" || die "the copy cannot be mounted"
+	umount "$work/on"
+	"${check[@]}" "$b" >>"$work/log" 2>&1 || die "${check[*]}"
+	mount -o "ro,$options" "$b" "$work/on"
 	mounts+=("$work/on")
 	(cd "$work/on" && find . -type f -exec sha256sum {} + | sort) | cmp - "$work/sums" ||
 		die "the files of the copy differ"

@@ -35,7 +35,7 @@ enum {
 	AROUND = 64 << 10, /* compared on both sides of what was touched */
 	BUFFER = LENGTH_MOST + 2 * AROUND + 8192,
 	FILE_ALIGN = 4096,
-	CHECK_EVERY = 400,
+	CHECK_EVERY = 1000,
 	LOG_LINES = 40,
 	OPS_DEFAULT = 20000,
 };
@@ -166,7 +166,8 @@ static uint64_t any_offset(const struct view *v)
 
 static uint64_t any_length(void)
 {
-	static const uint64_t most[] = { 100, 5000, 40000, 40000, 300000, 300000, LENGTH_MOST };
+	static const uint64_t most[] = { 100,   5000,  5000,   40000,  40000,
+					 40000, 40000, 300000, 300000, LENGTH_MOST };
 	uint64_t unit = any_unit();
 
 	return (1 + below(most[below(sizeof(most) / sizeof(most[0]))])) / unit * unit;

@@ -4,7 +4,7 @@
 # another file, against a model.  It prints its seed; COPYOFF_TEST_SEED repeats
 # it.  The argument is the file system of the backing files.
 set -euo pipefail
-# shellcheck source=common.sh
+# shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "$0")/common.sh"
 
 need losetup blockdev addpart delpart
@@ -73,10 +73,10 @@ for variant in "${variants[@]}"; do
 	fill "$mnt/a.image" 0 $((size + base + 8192)) 1
 	fill "$mnt/b.image" 0 $((size + base + 8192)) 2
 	fill "$mnt/file" 0 $size 3
-	attach "$mnt/a.image" -o $base "${options[@]}" || skip "no loop device ($variant)"
+	attach "$mnt/a.image" -o "$base" "${options[@]}" || skip "no loop device ($variant)"
 	a=$device
 	add_partition "$a" $block || skip "no partitions on loop devices"
-	attach "$mnt/b.image" -o $base "${options[@]}" || skip "no loop device"
+	attach "$mnt/b.image" -o "$base" "${options[@]}" || skip "no loop device"
 	b=$device
 	b_base=$base
 	if [[ $variant == stacked ]]; then
