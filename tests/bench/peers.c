@@ -68,8 +68,8 @@ const struct competitor competitors[] = {
 	{ "io_uring-cp", PEER, NEVER_SHARES, CACHED, run_command,
 	  COMMAND("io_uring-cp", "%s", "%d"), false },
 
-	{ "FICLONERANGE beneath + flush", LIMIT, ALWAYS_SHARES, LOOPS, run_clone_beneath, NULL,
-	  false },
+	{ "FICLONERANGE beneath + flush", LIMIT, ALWAYS_SHARES, WHOLE | IN(LOOP_WITHIN),
+	  run_clone_beneath, NULL, false },
 	{ "dd bs=1M conv=fsync", PEER, NEVER_SHARES, LOOPS, run_dd_fsync, DD, false },
 	{ "dd bs=1M direct, devices", PEER, NEVER_SHARES, WHOLE | IN(LOOP_WITHIN), run_dd_direct,
 	  DD, false },
