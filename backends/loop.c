@@ -65,7 +65,6 @@ static int find_side(const struct copyoff_end *end, struct side *side, struct co
 	side->sequence = sequence_of(end->fd);
 	side->size = end->size;
 	copyoff_chain_open(&side->chain, end->fd, end->rdev);
-	/* Closing forgets the levels. */
 	copyoff_coherence_find(&side->caches, chain, end->size);
 	copyoff_chain_close(&side->chain);
 	if (!chain->place.in_file)

@@ -113,6 +113,9 @@ bool copyoff_chain_unchanged(const struct copyoff_chain *chain, int fd)
 
 void copyoff_chain_close(struct copyoff_chain *chain)
 {
-	while (chain->n > 1)
-		(void)copyoff_sys_close(chain->levels[--chain->n].fd); /* only looked at */
+	for (size_t i = 1; i < chain->n; i++) {
+		if (chain->levels[i].fd >= 0)
+			(void)copyoff_sys_close(chain->levels[i].fd); /* only looked at */
+		chain->levels[i].fd = -1;
+	}
 }

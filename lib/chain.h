@@ -48,6 +48,7 @@ struct copyoff_chain {
  * followed.  Cannot fail: in the worst case the chain is that device alone.
  */
 void copyoff_chain_open(struct copyoff_chain *chain, int fd, uint64_t rdev);
+/* Close what was opened; all else stays as it was. */
 void copyoff_chain_close(struct copyoff_chain *chain);
 
 /* Does @chain, which may be closed, still hold for @fd, the device at its top? */
