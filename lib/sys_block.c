@@ -78,11 +78,10 @@ static int64_t resident(int fd, int64_t off, size_t len, size_t page)
 	return ret < 0 ? ret : n;
 }
 
-int64_t copyoff_sys_mincore(int fd, int64_t off, int64_t len)
+static int64_t count_resident(int fd, int64_t off, int64_t end)
 {
 	const int64_t page = (int64_t)copyoff_sys_page_size();
 	const int64_t most = page * MINCORE_PAGES;
-	int64_t end = off + len;
 	int64_t n = 0;
 
 	for (off -= off % page; off < end; off += most) {
@@ -93,6 +92,22 @@ int64_t copyoff_sys_mincore(int fd, int64_t off, int64_t len)
 			return ret;
 		n += ret;
 	}
+	return n;
+}
+
+/* What is open for writing only cannot be mapped; another descriptor of it can. */
+int64_t copyoff_sys_mincore(int fd, int64_t off, int64_t len)
+{
+	int64_t n = count_resident(fd, off, off + len);
+	int again;
+
+	if (n != -EACCES)
+		return n;
+	again = copyoff_sys_reopen(fd, COPYOFF_ACCESS_READ);
+	if (again < 0)
+		return again;
+	n = count_resident(again, off, off + len);
+	(void)copyoff_sys_close(again); /* nothing is written */
 	return n;
 }
 

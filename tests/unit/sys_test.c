@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * sys_test.c - functions of the seam that do more than one call
+ */
+#define _GNU_SOURCE
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PAGES = 16 };
+
+static char path[] = "/tmp/copyoff-sys.XXXXXX";
+
+/* A file whose pages are all in the cache; returns its size. */
+static int64_t make_file(void)
+{
+	static char page[65536];
+	const size_t size = (size_t)copyoff_sys_page_size();
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_uint_le(size, sizeof(page));
+	for (int i = 0; i < PAGES; i++)
+		ck_assert_int_eq(write(fd, page, size), (ssize_t)size);
+	close(fd);
+	return PAGES * (int64_t)size;
+}
+
+/* However the file is open. */
+START_TEST(test_mincore)
+{
+	static const int modes[] = { O_RDONLY, O_RDWR, O_WRONLY };
+	const int64_t size = make_file();
+	int fd = open(path, modes[_i] | O_CLOEXEC);
+
+	unlink(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(copyoff_sys_mincore(fd, 0, size), PAGES);
+	ck_assert_int_eq(copyoff_sys_mincore(fd, size / 2 + 1, size / 4), PAGES / 4 + 1);
+	ck_assert_int_eq(copyoff_sys_mincore(fd, 0, 0), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_mincore_of_nothing)
+{
+	ck_assert_int_eq(copyoff_sys_mincore(-1, 0, 4096), -EBADF);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("sys");
+	TCase *tc = tcase_create("sys");
+
+	tcase_add_loop_test(tc, test_mincore, 0, 3);
+	tcase_add_test(tc, test_mincore_of_nothing);
+	suite_add_tcase(suite, tc);
+	return run_suite(suite);
+}
