@@ -21,6 +21,11 @@ static int held(const struct copyoff_end *out, struct copyoff_offer *offer, int 
 		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
 				       "other devices are stacked on the destination device",
 				       "remove them");
+	if (err == -EDEADLK)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
+				       "somebody has POSIX locks on the destination device, which "
+				       "closing it once more might drop",
+				       "use locks of open file descriptions (F_OFD_SETLK)");
 	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
 			       "the destination device is held exclusively, by a file system, "
 			       "another program or this one",

@@ -117,11 +117,15 @@ enum copyoff_access {
 int copyoff_sys_reopen(int fd, enum copyoff_access access);
 int copyoff_sys_close(int fd);
 
-/* The block device @rdev, to be looked at.  -ENXIO if another one is found. */
+/*
+ * The block device @rdev, to be looked at.  -ENXIO if another one is found;
+ * -EBUSY if closing it would drop POSIX locks of the process.
+ */
 int copyoff_sys_open_device(uint64_t rdev);
 /*
  * Open the block device @fd once more, exclusively: -EBUSY if somebody else has
  * done so, which mounting does, too.  Holds until the result is closed.
+ * -EDEADLK if somebody has locks on it (fcntl(2)), which closing might drop.
  */
 int copyoff_sys_claim(int fd);
 /*

@@ -111,6 +111,38 @@ int64_t copyoff_sys_mincore(int fd, int64_t off, int64_t len)
 	return n;
 }
 
+/*
+ * Does anybody have a lock on the file?  Locks of this process are on one that it
+ * has open, for it would have lost them by closing that.  A descriptor made with
+ * O_PATH has none.
+ */
+static bool is_locked(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+		return errno != EBADF;
+	return lock.l_type != F_UNLCK;
+}
+
+/* To read /proc/locks would take milliseconds, and hold up all who lock files. */
+bool copyoff_sys_has_locks(uint64_t ino)
+{
+	DIR *dir = opendir("/proc/thread-self/fd");
+	const struct dirent *entry;
+	bool found = !dir; /* in doubt, there may be some */
+
+	while (!found && (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name); /* "." and "..": 0 once more */
+		struct copyoff_stat st;
+
+		found = copyoff_sys_stat(fd, &st) == 0 && st.ino == ino && is_locked(fd);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 /* The kernel's own name for the node of a device, which may be there or not. */
 static int name_in_dev(const char *number, char *path, size_t size)
 {
@@ -131,6 +163,24 @@ static int name_in_dev(const char *number, char *path, size_t size)
 	return 0;
 }
 
+/* Is there the node of that device, and may it be opened and closed? */
+static int is_device(const char *path, uint64_t rdev)
+{
+	int place = open(path, O_PATH | O_CLOEXEC);
+	struct copyoff_stat st;
+	int ret;
+
+	if (place < 0)
+		return -errno;
+	ret = copyoff_sys_stat(place, &st);
+	close(place);
+	if (ret < 0)
+		return ret;
+	if (st.kind != COPYOFF_KIND_BLOCK || st.rdev != rdev)
+		return -ENXIO;
+	return copyoff_sys_has_locks(st.ino) ? -EBUSY : 0;
+}
+
 int copyoff_sys_open_device(uint64_t rdev)
 {
 	struct copyoff_stat st;
@@ -141,13 +191,15 @@ int copyoff_sys_open_device(uint64_t rdev)
 	snprintf(number, sizeof(number), "%u:%u", (unsigned)(rdev >> 32),
 		 (unsigned)(rdev & UINT32_MAX));
 	snprintf(path, sizeof(path), "/dev/block/%s", number);
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) {
+	ret = is_device(path, rdev);
+	if (ret == -ENOENT) {
 		ret = name_in_dev(number, path, sizeof(path));
-		if (ret < 0)
-			return ret;
-		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (ret == 0)
+			ret = is_device(path, rdev);
 	}
+	if (ret < 0)
+		return ret;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (copyoff_sys_stat(fd, &st) == 0 && st.kind == COPYOFF_KIND_BLOCK && st.rdev == rdev)
@@ -161,6 +213,8 @@ int copyoff_sys_claim(int fd)
 	char path[40];
 	int claim;
 
+	if (is_locked(fd))
+		return -EDEADLK;
 	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
 	claim = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
 	return claim < 0 ? -errno : claim;
@@ -198,37 +252,4 @@ int copyoff_sys_open_file(const char *path, uint64_t dev, uint64_t ino, enum cop
 		return fd;
 	close(fd);
 	return -ESTALE;
-}
-
-/*
- * Does anybody have a lock on the file?  Locks of this process are on one that it
- * has open, for it would have lost them by closing that.  A descriptor made with
- * O_PATH has none.
- */
-static bool is_locked(int fd)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
-		return errno != EBADF;
-	return lock.l_type != F_UNLCK;
-}
-
-/* To read /proc/locks would take milliseconds, and hold up all who lock files. */
-bool copyoff_sys_has_locks(uint64_t ino)
-{
-	DIR *dir = opendir("/proc/thread-self/fd");
-	const struct dirent *entry;
-	bool found = !dir; /* in doubt, there may be some */
-
-	while (!found && (entry = readdir(dir))) {
-		int fd = atoi(entry->d_name); /* "." and "..": 0 once more */
-		struct copyoff_stat st;
-
-		found = copyoff_sys_stat(fd, &st) == 0 && st.kind == COPYOFF_KIND_REGULAR &&
-			st.ino == ino && is_locked(fd);
-	}
-	if (dir)
-		closedir(dir);
-	return found;
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "errname.h"
@@ -43,6 +44,7 @@ struct request {
 	bool verdict; /* what is thought of the loop backend, and no copy */
 	bool between; /* the event comes after a first copy, before a second one */
 	bool reopen; /* the files are closed while it comes */
+	bool lock; /* the process has POSIX locks on both files */
 	struct event event;
 };
 
@@ -132,11 +134,37 @@ static void copy(copyoff_ctx *ctx, const struct request *req, int in, int out, c
 	fprintf(stderr, "fs-device-faults: %s\n", copyoff_ctx_last(ctx)->message);
 }
 
+/* POSIX locks on both, as another process sees them behind the copies. */
+static void lock(int fd, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
+
+	if (fcntl(fd, F_SETLK, &lock) < 0)
+		fail("F_SETLK");
+}
+
+static bool is_locked(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		fail("fork");
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
 /* One or two copies by one context, as asked for. */
 static void copies(copyoff_ctx *ctx, struct request *req)
 {
 	int in = open_file(req->in, req->open_in), out = open_file(req->out, req->open_out);
 
+	if (req->lock) {
+		lock(in, F_RDLCK);
+		lock(out, F_WRLCK);
+	}
 	if (req->between) {
 		copy(ctx, req, in, out, "first_");
 		if (req->reopen) {
@@ -150,6 +178,8 @@ static void copies(copyoff_ctx *ctx, struct request *req)
 		}
 	}
 	copy(ctx, req, in, out, "");
+	if (req->lock)
+		printf("locked=%d", is_locked(in) + 2 * is_locked(out));
 	printf("\n");
 	close(in);
 	close(out);
@@ -228,7 +258,7 @@ static int parse(struct request *req, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "a:bi:l:o:O:rsvx:")) != -1) {
+	while ((c = getopt(argc, argv, "a:bi:l:Lo:O:rsvx:")) != -1) {
 		switch (c) {
 		case 'a':
 			req->event.at = number(optarg);
@@ -241,6 +271,9 @@ static int parse(struct request *req, int argc, char **argv)
 			break;
 		case 'l':
 			req->len = number(optarg);
+			break;
+		case 'L':
+			req->lock = true;
 			break;
 		case 'o':
 			req->off_out = number(optarg);

@@ -464,6 +464,9 @@ expect ret=-1 errno=EINVAL
 run_faults -v "$a" /dev/null
 [[ $said == *"neither a regular file nor a block device"* ]] || die "said: $said"
 cmp "$work/dst" "$b" || die "changed by a copy that was refused"
+# To open a device once more and close it would drop locks of the process.
+run_faults -l 4096 -L "$a" "$b"
+expect ret=4096 errno=0 locked=3
 finish "no devices"
 
 # --- with a file system on them -----------------------------------------------------------
