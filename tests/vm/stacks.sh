@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2034
+#
+# stacks.sh - a stack is a QEMU and a kernel; sourced by fetch.sh and guest.sh
+#
+#   bookworm   the QEMU of this system, with the kernel of Debian 12
+#   trixie     the QEMU and the kernel of Debian 13, unpacked in the cache
+#
+# use_stack STACK sets
+#   $stack      its name
+#   $stack_dir  where fetch.sh puts it: vmlinuz, modules/, qemu/ and SHA256SUMS
+#   $stack_qemu the package of a QEMU that is unpacked there, or nothing
+#   $qemu       the command that runs QEMU, once it is there
+
+use_stack() {
+	local cache=${COPYOFF_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/copyoff-vm} root lib
+
+	stack=$1
+	stack_dir=$cache/$stack
+	stack_qemu=
+	root=$stack_dir/qemu
+	lib=usr/lib/x86_64-linux-gnu
+	case $stack in
+	bookworm) qemu=(qemu-system-x86_64) ;;
+	trixie)
+		stack_qemu="qemu-system-x86"
+		# With its own C library, and the loader of that.
+		qemu=(env "QEMU_MODULE_DIR=$root/$lib/qemu"
+			"$root/usr/lib64/ld-linux-x86-64.so.2"
+			--library-path "$root/$lib:$root/$lib/systemd"
+			"$root/usr/bin/qemu-system-x86_64"
+			-L "$root/usr/share/qemu" -L "$root/usr/share/seabios"
+			-L "$root/usr/lib/ipxe/qemu")
+		;;
+	*) die "no stack $stack" ;;
+	esac
+}
