@@ -83,6 +83,41 @@ int copyoff_sys_loop_status(int fd, struct copyoff_loop_status *status);
 int copyoff_sys_dm_target(uint64_t dev, char *type, size_t size);
 
 /*
+ * NVME_IOCTL_ID: the number of the NVMe namespace that a block device is, or is a
+ * partition of.  -ENOTTY for other devices; device mapper hands it down.
+ */
+int64_t copyoff_sys_nvme_id(int fd);
+
+struct copyoff_nvme_command {
+	uint8_t opcode;
+	uint32_t nsid;
+	uint32_t cdw[6]; /* dwords 10 to 15 */
+	void *data; /* to or from the device, as the opcode says */
+	uint32_t len; /* bytes: exactly what the command transfers */
+	uint64_t result; /* completion dwords 0 and 1, if a status is returned */
+};
+
+enum copyoff_nvme_queue {
+	COPYOFF_NVME_ADMIN,
+	COPYOFF_NVME_IO,
+	/*
+	 * Before Linux 5.6, and with 32 bits of the result.  Later kernels let a
+	 * user without privileges leave a partition by it.
+	 */
+	COPYOFF_NVME_IO_OLD,
+};
+
+/*
+ * A command to the controller of the namespace @fd, as it is: its addresses are
+ * those of the namespace, and nobody checks them, nor how @fd was opened.
+ * Returns the status of the completion, more than 0 if it failed; or -errno: then
+ * it was refused, or is lost, and what became of it is unknown.  The wait ends by
+ * no signal: -EINTR is a command that was canceled.
+ */
+int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
+			     struct copyoff_nvme_command *command);
+
+/*
  * The text of /sys/@path without its last newline; returns its length.
  * -ENAMETOOLONG for a path, -E2BIG for a text that does not fit.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * sys_block.c - the seam to Linux for work beneath block devices: their page
- * cache, and the devices and files that lie beneath
+ * cache, the devices and files that lie beneath, and commands of NVMe
  */
 #define _GNU_SOURCE
 #include "sys.h"
@@ -9,9 +9,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nvme_ioctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -252,4 +254,44 @@ int copyoff_sys_open_file(const char *path, uint64_t dev, uint64_t ino, enum cop
 		return fd;
 	close(fd);
 	return -ESTALE;
+}
+
+/* Through syscall(2): the ioctl() of musl takes an int, which not all requests fit. */
+int64_t copyoff_sys_nvme_id(int fd)
+{
+	long id = syscall(SYS_ioctl, fd, (unsigned long)NVME_IOCTL_ID, 0ul);
+
+	return id < 0 ? -errno : id;
+}
+
+int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
+			     struct copyoff_nvme_command *command)
+{
+	static const unsigned long requests[] = {
+		[COPYOFF_NVME_ADMIN] = NVME_IOCTL_ADMIN_CMD,
+		[COPYOFF_NVME_IO] = NVME_IOCTL_IO64_CMD,
+		[COPYOFF_NVME_IO_OLD] = NVME_IOCTL_IO_CMD,
+	};
+	/* Up to the result, whose offset differs, the two structures are the same. */
+	union {
+		struct nvme_passthru_cmd narrow;
+		struct nvme_passthru_cmd64 wide;
+	} arg = { .wide = {
+			  .opcode = command->opcode,
+			  .nsid = command->nsid,
+			  .addr = (uint64_t)(uintptr_t)command->data,
+			  .data_len = command->len,
+			  .cdw10 = command->cdw[0],
+			  .cdw11 = command->cdw[1],
+			  .cdw12 = command->cdw[2],
+			  .cdw13 = command->cdw[3],
+			  .cdw14 = command->cdw[4],
+			  .cdw15 = command->cdw[5],
+		  } };
+	long ret = syscall(SYS_ioctl, fd, requests[queue], &arg);
+
+	if (ret < 0)
+		return -errno;
+	command->result = queue == COPYOFF_NVME_IO ? arg.wide.result : arg.narrow.result;
+	return (int)ret;
 }

@@ -355,6 +355,21 @@ int copyoff_sys_dm_target(uint64_t dev, char *type, size_t size)
 	return -ENOSYS;
 }
 
+int64_t copyoff_sys_nvme_id(int fd)
+{
+	(void)fd;
+	return -ENOSYS;
+}
+
+int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
+			     struct copyoff_nvme_command *command)
+{
+	(void)fd;
+	(void)queue;
+	(void)command;
+	return -ENOSYS;
+}
+
 ssize_t copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 {
 	(void)path;

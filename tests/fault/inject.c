@@ -126,6 +126,10 @@ WRAP_PLAIN(int64_t, cachestat, (int fd, int64_t off, int64_t len), (fd, off, len
 WRAP_PLAIN(int64_t, mincore, (int fd, int64_t off, int64_t len), (fd, off, len))
 WRAP_PLAIN(int, loop_status, (int fd, struct copyoff_loop_status *status), (fd, status))
 WRAP_PLAIN(int, dm_target, (uint64_t dev, char *type, size_t size), (dev, type, size))
+WRAP_PLAIN(int64_t, nvme_id, (int fd), (fd))
+WRAP_PLAIN(int, nvme_command,
+	   (int fd, enum copyoff_nvme_queue queue, struct copyoff_nvme_command *command),
+	   (fd, queue, command))
 WRAP_PLAIN(ssize_t, read_sysfs, (const char *path, char *buf, size_t size), (path, buf, size))
 WRAP_PLAIN(int, list_sysfs,
 	   (const char *path, int (*entry)(void *data, const char *name), void *data),

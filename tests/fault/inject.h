@@ -28,6 +28,8 @@ enum {
 	X(disk_sequence, CAN_ERR)                                                                  \
 	X(loop_status, CAN_ERR)                                                                    \
 	X(dm_target, CAN_ERR)                                                                      \
+	X(nvme_id, CAN_ERR)                                                                        \
+	X(nvme_command, CAN_ERR)                                                                   \
 	X(read_sysfs, CAN_ERR)                                                                     \
 	X(list_sysfs, CAN_ERR)                                                                     \
 	X(open_mountinfo, CAN_ERR)                                                                 \
