@@ -75,6 +75,9 @@ struct copyoff_offer {
 	 */
 	bool unaligned_eof;
 
+	/* In one operation, each range lands right behind the one before it. */
+	bool adjacent;
+
 	/* Holes of the source become holes without help of the core. */
 	bool keeps_holes;
 

@@ -10,10 +10,10 @@
 
 enum { PROGRESS_PIECE = 16 << 20 }; /* bytes between two progress callbacks */
 
-uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_t dst)
+/* Of [@src, @src + @len), what there is, and what may be written. */
+static uint64_t clip(const struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t len)
 {
 	const struct copyoff_pair *pair = &run->route->pair;
-	uint64_t len = copyoff_rest_of_range(run);
 
 	/* No file goes further, and no call takes more. */
 	len = src < INT64_MAX ? copyoff_range_min(len, INT64_MAX - src) : 0;
@@ -24,6 +24,11 @@ uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_
 	if (pair->out.kind == COPYOFF_KIND_BLOCK && dst < pair->out.size)
 		len = copyoff_range_min(len, pair->out.size - dst);
 	return len;
+}
+
+uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_t dst)
+{
+	return clip(run, src, dst, copyoff_rest_of_range(run));
 }
 
 /* What an offer can take of a range: nothing before @head, then @body bytes. */
@@ -106,32 +111,51 @@ bool copyoff_split_choose(struct copyoff_run *run, uint64_t src, uint64_t dst, u
 	return choose(run, src, dst, len, false, op) || choose(run, src, dst, len, true, op);
 }
 
-/* Add the following ranges to a batch as long as the same backend takes them whole. */
-static void extend(struct copyoff_run *run, struct copyoff_operation *op)
+/* How much of [@src, @src + @len) the batch takes in addition, as one range; 0: none. */
+static uint64_t next_piece(struct copyoff_run *run, const struct copyoff_operation *op,
+			   uint64_t src, uint64_t dst, uint64_t len)
 {
 	const struct copyoff_limits *limits = &op->offer->limits;
-	size_t max =
-		limits->max_ranges < COPYOFF_BATCH ? (size_t)limits->max_ranges : COPYOFF_BATCH;
+	const struct copyoff_range *last = &run->batch[op->n - 1];
+	const struct copyoff_end *out = &run->route->pair.out;
+	struct copyoff_operation other;
 
-	if (op->len < copyoff_rest_of_range(run) || run->holes.on)
-		return;
-	for (size_t i = run->at.range + 1; i < run->n && op->n < max; i++) {
-		const struct copyoff_range *next = &run->v[i];
-		uint64_t src = (uint64_t)next->src;
-		uint64_t dst = (uint64_t)next->dst;
-		uint64_t len = next->len;
-		struct copyoff_operation other;
+	/* Where something ends, it is up to step() what that means. */
+	if (!run->route->pair.in.size_known || dst >= run->size_limit ||
+	    (out->kind == COPYOFF_KIND_BLOCK && dst >= out->size) ||
+	    (op->offer->adjacent && dst != (uint64_t)last->dst + last->len))
+		return 0;
+	len = clip(run, src, dst, len);
+	if (limits->max_total)
+		len = copyoff_range_min(len, limits->max_total - op->len);
+	if (!copyoff_split_choose(run, src, dst, &len, &other) || other.index != op->index)
+		return 0;
+	return other.len;
+}
 
+/* Add what follows to a batch, as long as the same backend takes it. */
+static void extend(struct copyoff_run *run, struct copyoff_operation *op)
+{
+	const uint64_t most = op->offer->limits.max_ranges;
+	const size_t max = most < COPYOFF_BATCH ? (size_t)most : COPYOFF_BATCH;
+	uint64_t pos = run->at.pos + op->len;
+	size_t i = run->at.range;
+
+	while (op->n < max) {
+		uint64_t src, dst, len;
+
+		for (; i < run->n && pos == run->v[i].len; i++)
+			pos = 0;
+		if (i == run->n)
+			return;
+		src = (uint64_t)run->v[i].src + pos;
+		dst = (uint64_t)run->v[i].dst + pos;
+		len = next_piece(run, op, src, dst, run->v[i].len - pos);
 		if (len == 0)
-			continue;
-		if (src + len > run->route->pair.in.size || dst + len > run->size_limit ||
-		    (limits->max_total && len > limits->max_total - op->len))
 			return;
-		if (!copyoff_split_choose(run, src, dst, &len, &other) ||
-		    other.index != op->index || other.len < next->len)
-			return;
-		run->batch[op->n++] = *next;
-		op->len += other.len;
+		run->batch[op->n++] = (struct copyoff_range){ (int64_t)src, (int64_t)dst, len };
+		op->len += len;
+		pos += len;
 	}
 }
 
@@ -139,9 +163,12 @@ void copyoff_split_batch(struct copyoff_run *run, uint64_t src, uint64_t dst,
 			 struct copyoff_operation *op)
 {
 	/* Where bytes move through memory, come up for air. */
-	if (run->ctx->progress && (op->offer->traits & COPYOFF_TRAIT_HOST))
+	bool air = run->ctx->progress && (op->offer->traits & COPYOFF_TRAIT_HOST);
+
+	if (air)
 		op->len = copyoff_range_min(op->len, PROGRESS_PIECE);
 	run->batch[0] = (struct copyoff_range){ (int64_t)src, (int64_t)dst, op->len };
 	op->n = 1;
-	extend(run, op);
+	if (!air && !run->holes.on)
+		extend(run, op);
 }

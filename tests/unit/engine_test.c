@@ -144,7 +144,7 @@ START_TEST(test_max_total)
 		v[i] = (struct copyoff_range){ (int64_t)i * 2000, (int64_t)i * 3000, 1000 };
 	ck_assert_int_eq(fake_run(v, COUNT(v), 0), 10000);
 	check_copied(v, COUNT(v), 10000);
-	ck_assert_uint_eq(fakes[0].copies, 4);
+	ck_assert_uint_eq(fakes[0].copies, 3);
 }
 END_TEST
 
@@ -313,6 +313,62 @@ START_TEST(test_batches)
 }
 END_TEST
 
+/* A long range is as many ranges as one operation takes. */
+START_TEST(test_batch_of_pieces)
+{
+	fakes[0].limits = (struct copyoff_limits){
+		.align = 512, .max_range = 4096 + 100, .max_ranges = 8, .max_total = 20480
+	};
+	fakes[0].adjacent = true;
+	ck_assert_int_eq(run_one(512, 1024, 65536 + 10, 0), 65536 + 10);
+	ck_assert_uint_eq(fakes[0].copies, 4);
+	for (size_t i = 0; i < 3; i++) {
+		check_call(0, i, 512 + (int64_t)i * 20480, 20480);
+		ck_assert_uint_eq(fakes[0].calls[i].n, 5);
+	}
+	check_call(0, 3, 512 + 61440, 4096);
+	ck_assert_uint_eq(fakes[1].copies, 1);
+	/* And no longer than the input. */
+	fake_in.size = 10240;
+	ck_assert_int_eq(run_one(0, 0, 65536, 0), 10240);
+	ck_assert_uint_eq(fakes[0].copies, 5);
+	ck_assert_uint_eq(fakes[0].calls[4].n, 3);
+}
+END_TEST
+
+/* Nor longer than the device that it goes to. */
+START_TEST(test_batch_ends_with_the_device)
+{
+	const struct copyoff_range v[] = { { 0, 0, 8192 }, { 16384, 8192, 8192 } };
+
+	fakes[0].limits = (struct copyoff_limits){ .align = 512, .max_ranges = 8 };
+	fake_out.kind = COPYOFF_KIND_BLOCK;
+	fake_out.size = 12288;
+	ck_assert_int_eq(fake_run(v, COUNT(v), 0), 12288);
+	ck_assert_int_eq(fake_ctx.result.error, ENOSPC);
+	ck_assert_uint_eq(fakes[0].copies, 1);
+	check_call(0, 0, 0, 12288);
+}
+END_TEST
+
+/* Scattered sources, one behind the other in the destination; then a gap. */
+START_TEST(test_batch_adjacent)
+{
+	const struct copyoff_range v[] = {
+		{ 8192, 0, 512 }, { 0, 512, 1024 },     { 4096, 1536, 512 },
+		{ 512, 4096, 0 }, { 16384, 2560, 512 }, { 20480, 3072, 512 },
+	};
+
+	fakes[0].limits = (struct copyoff_limits){ .align = 512, .max_ranges = 100 };
+	fakes[0].adjacent = true;
+	ck_assert_int_eq(fake_run(v, COUNT(v), 0), 3072);
+	check_copied(v, COUNT(v), 3072);
+	ck_assert_uint_eq(fakes[0].copies, 2);
+	check_call(0, 0, 8192, 2048);
+	check_call(0, 1, 16384, 1024);
+}
+END_TEST
+
 /* A range that does not fit ends the batch, and an empty one does not. */
 START_TEST(test_batch_ends)
 {
@@ -326,7 +382,7 @@ START_TEST(test_batch_ends)
 	ck_assert_int_eq(fake_run(v, COUNT(v), 0), 512 * 4 + 1024 + 700);
 	check_copied(v, COUNT(v), 512 * 4 + 1024 + 700);
 	ck_assert_uint_eq(fakes[0].calls[0].n, 2);
-	ck_assert_uint_eq(fakes[0].calls[1].n, 2);
+	ck_assert_uint_eq(fakes[0].calls[1].n, 3); /* what fits of the last one, too */
 	check_call(1, 0, 5000, 512);
 	check_call(1, 1, 8704, 188);
 }
@@ -820,6 +876,9 @@ int main(void)
 	tcase_add_test(tc, test_slower_named);
 	tcase_add_test(tc, test_slower_verdict);
 	tcase_add_test(tc, test_batches);
+	tcase_add_test(tc, test_batch_of_pieces);
+	tcase_add_test(tc, test_batch_ends_with_the_device);
+	tcase_add_test(tc, test_batch_adjacent);
 	tcase_add_test(tc, test_batch_ends);
 	tcase_add_test(tc, test_decline_at_the_prefix);
 	tcase_add_test(tc, test_all_decline);

@@ -44,6 +44,7 @@ struct fake {
 	struct copyoff_limits limits;
 	unsigned offered_traits;
 	bool unaligned_eof;
+	bool adjacent;
 	bool slower;
 	int probe_error; /* -errno, or 0 */
 	enum copyoff_reason probe_reason; /* decline, unless COPYOFF_REASON_NONE */

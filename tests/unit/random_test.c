@@ -42,6 +42,7 @@ static void random_limits(struct fake *fake)
 		.max_total = one_of(totals, COUNT(totals)),
 	};
 	fake->unaligned_eof = below(2);
+	fake->adjacent = below(2);
 	fake->scribbles = below(2);
 }
 
