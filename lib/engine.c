@@ -54,21 +54,21 @@ static size_t first_refused(const struct copyoff_run *run, size_t end)
 	return end;
 }
 
-/* What a backend lacked for the moment, if that is the reason: memory, descriptors. */
-static int passing_error(const struct copyoff_run *run)
+/* The backend that lacked something for the moment, or failed, if that is the reason. */
+static size_t last_failed(const struct copyoff_run *run)
 {
-	int err = 0;
+	size_t failed = COPYOFF_BACKENDS;
 
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
 		const struct copyoff_offer *offer = &run->route->offers[i];
 
-		if (offer->state == COPYOFF_OFFER_DECLINED &&
+		if (offer->state == COPYOFF_OFFER_DECLINED && offer->error &&
 		    (offer->reason == COPYOFF_REASON_FAILED ||
 		     offer->reason == COPYOFF_REASON_RESOURCE) &&
 		    !copyoff_forbidden(offer->traits, run->flags))
-			err = -offer->error;
+			failed = i;
 	}
-	return err;
+	return failed;
 }
 
 /*
@@ -78,15 +78,18 @@ static int passing_error(const struct copyoff_run *run)
 static int no_backend(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t len)
 {
 	char why[COPYOFF_MESSAGE_SIZE / 2] = "all are filtered or not built";
-	size_t i = first_refused(run, COPYOFF_BACKENDS);
-	int err = passing_error(run);
+	int err = -EOPNOTSUPP;
+	size_t i = last_failed(run);
 
 	if (!run->route->pair.in.size_known && copyoff_at_end(&run->route->pair.in, src))
 		return 0;
 	if (i < COPYOFF_BACKENDS)
+		err = -run->route->offers[i].error;
+	else
+		i = first_refused(run, COPYOFF_BACKENDS);
+	if (i < COPYOFF_BACKENDS)
 		explain(run, i, why, sizeof(why));
-	return copyoff_fail(run->ctx, err ? err : -EOPNOTSUPP,
-			    "no backend left for %llu bytes from %llu to %llu; %s",
+	return copyoff_fail(run->ctx, err, "no backend left for %llu bytes from %llu to %llu; %s",
 			    (unsigned long long)len, (unsigned long long)src,
 			    (unsigned long long)dst, why);
 }

@@ -766,6 +766,22 @@ START_TEST(test_lack_of_resource)
 }
 END_TEST
 
+/* The errno and the message are those of one backend, whatever others refused before. */
+START_TEST(test_failed_offload)
+{
+	struct fake_step steps[] = { { FAKE_SHORT, 400 }, { FAKE_DECLINE, 0 } };
+
+	fakes[0].probe_reason = COPYOFF_REASON_FILE_TYPE;
+	steps[1].value = COPYOFF_REASON_RESOURCE;
+	fakes[1].offered_traits = 0;
+	fake_script(1, steps, COUNT(steps));
+	ck_assert_int_eq(run_one(0, 0, 1000, COPYOFF_REQUIRE_OFFLOAD), 400);
+	ck_assert_int_eq(fake_ctx.result.error, ENODATA);
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "fake1: told to decline, ENODATA"));
+	ck_assert_uint_eq(fake_confirmed, 400);
+}
+END_TEST
+
 /* The same from probe(): what could not be asked is asked again. */
 START_TEST(test_asked_again)
 {
@@ -898,6 +914,7 @@ int main(void)
 	tcase_add_test(tc, test_routes_differ_by_mode);
 	tcase_add_test(tc, test_reopened);
 	tcase_add_test(tc, test_lack_of_resource);
+	tcase_add_test(tc, test_failed_offload);
 	tcase_add_test(tc, test_asked_again);
 	tcase_add_test(tc, test_small_with_context);
 	tcase_add_test(tc, test_small_without_context);
