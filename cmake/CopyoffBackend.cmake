@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 #
-# copyoff_backend(NAME [HEADER header...] [PKG module...] [LIB library...])
+# copyoff_backend(NAME [SOURCE file...] [HEADER header...] [PKG module...] [LIB library...])
 #
-# Adds the backend in backends/NAME.c, unless one of its headers, pkg-config
-# modules or libraries is missing or the option COPYOFF_BACKEND_NAME is OFF.
+# Adds the backend in backends/NAME.c, and the other files that it is made of,
+# unless one of its headers, pkg-config modules or libraries is missing or the
+# option COPYOFF_BACKEND_NAME is OFF.
 # HEADER names what only some systems have; such backends are left out of a
 # portable build, too.
 #
@@ -17,7 +18,7 @@ include(CheckIncludeFile)
 find_package(PkgConfig QUIET)
 
 function(copyoff_backend name)
-	cmake_parse_arguments(arg "" "" "HEADER;PKG;LIB" ${ARGN})
+	cmake_parse_arguments(arg "" "" "SOURCE;HEADER;PKG;LIB" ${ARGN})
 	string(TOUPPER ${name} upper)
 	option(COPYOFF_BACKEND_${upper} "Build the ${name} backend" ON)
 
@@ -59,7 +60,9 @@ function(copyoff_backend name)
 		message(STATUS "Backend ${name}: yes")
 		set(row "COPYOFF_BACKEND(${name})")
 		list(APPEND COPYOFF_BACKEND_NAMES ${name})
-		list(APPEND COPYOFF_BACKEND_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/${name}.c)
+		foreach(source IN ITEMS ${name}.c ${arg_SOURCE})
+			list(APPEND COPYOFF_BACKEND_SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/${source})
+		endforeach()
 		list(APPEND COPYOFF_BACKEND_PKGS ${arg_PKG})
 		list(APPEND COPYOFF_BACKEND_LIBS ${libs})
 	endif()

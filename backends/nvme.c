@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * nvme.c - copies within an NVMe namespace, made by the device (Copy command)
+ *
+ * Both ends are one namespace, or partitions of it.  A Copy command has a list of
+ * source ranges, and one destination, where they come to lie one behind the other.
+ * The kernel passes the command on as it is: it checks neither addresses nor how
+ * the descriptor was opened, and its page cache knows nothing of the copy.
+ */
+#include "backend.h"
+#include "nvme_command.h"
+
+#include <errno.h>
+
+enum {
+	/* To find out all that is needed costs as much as copying some 100 KiB. */
+	LEAST_ONCE = 1 << 20,
+	/* Bytes in one command, which cannot be interrupted, and may time out. */
+	TOTAL_MOST = 256 << 20,
+	RETRIES = 3,
+	BUFFER_ALIGN = 4096,
+};
+
+/* One side of the pair. */
+struct side {
+	struct copyoff_chain chain; /* as it was: one level */
+	uint64_t sequence; /* of the device's medium; 0: not known */
+	uint64_t size; /* as it was when the present operation began */
+	struct copyoff_coherence caches;
+};
+
+struct state {
+	/* The descriptors of a command, or the answer to Identify. */
+	unsigned char buf[COPYOFF_NVME_RANGES_MOST * COPYOFF_NVME_RANGE_BYTES_MOST];
+	struct side in;
+	struct side out;
+	uint32_t nsid;
+	unsigned format; /* of descriptors */
+	struct copyoff_nvme_namespace namespace;
+	bool old_ioctl; /* the kernel does not know the newer one */
+	bool valid; /* all of it has been found out */
+};
+_Static_assert(sizeof(((struct state *)0)->buf) >= COPYOFF_NVME_IDENTIFY_BYTES,
+	       "there is room for the answer to Identify");
+
+/* --- which namespace --------------------------------------------------------------- */
+
+static uint64_t sequence_of(int fd)
+{
+	uint64_t sequence;
+
+	return copyoff_sys_disk_sequence(fd, &sequence) < 0 ? 0 : sequence;
+}
+
+static int not_a_namespace(struct copyoff_offer *offer)
+{
+	return copyoff_decline(offer, COPYOFF_REASON_FILE_TYPE, 0,
+			       "not NVMe namespaces, nor partitions of them", "");
+}
+
+static int find_side(const struct copyoff_end *end, struct side *side, struct copyoff_offer *offer)
+{
+	const struct copyoff_chain *chain = &side->chain;
+
+	side->sequence = sequence_of(end->fd);
+	copyoff_chain_open(&side->chain, end->fd, end->rdev);
+	copyoff_chain_close(&side->chain);
+	if (chain->n != 1 || chain->place.in_file)
+		return not_a_namespace(offer);
+	copyoff_coherence_find(&side->caches, chain, end->size);
+	return 0;
+}
+
+/* Device mapper hands the question to the device beneath: sysfs must agree. */
+static int check_id(const struct copyoff_end *end, uint64_t nsid, struct copyoff_offer *offer)
+{
+	int64_t id = copyoff_sys_nvme_id(end->fd);
+
+	if (id == -ENOTTY)
+		return not_a_namespace(offer);
+	if (id < 0)
+		return (int)id;
+	return (uint64_t)id == nsid ? 0 : not_a_namespace(offer);
+}
+
+static int find_namespace(const struct copyoff_pair *pair, struct state *state,
+			  struct copyoff_offer *offer)
+{
+	uint64_t nsid;
+	int ret = copyoff_sysfs_number(state->out.chain.lowest, "nsid", &nsid);
+
+	if (ret == -ENOENT || (ret == 0 && (nsid == 0 || nsid >= UINT32_MAX)))
+		return not_a_namespace(offer);
+	if (ret < 0)
+		return ret;
+	if (state->in.chain.lowest != state->out.chain.lowest)
+		return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
+				       "source and destination are not on one namespace", "");
+	ret = check_id(&pair->in, nsid, offer);
+	if (ret == 0)
+		ret = check_id(&pair->out, nsid, offer);
+	state->nsid = (uint32_t)nsid;
+	return ret;
+}
+
+/* --- what it can do ------------------------------------------------------------------ */
+
+static int refuse_permission(struct copyoff_offer *offer, int err)
+{
+	return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, err,
+			       "this process may not send commands to the device",
+			       "have CAP_SYS_ADMIN; since Linux 6.2 to open a whole namespace for "
+			       "writing is enough");
+}
+
+/* The answer is in state->buf.  > 0: a status; -errno; COPYOFF_DECLINE: no permission. */
+static int identify(const struct copyoff_pair *pair, struct state *state, enum copyoff_nvme_cns cns,
+		    struct copyoff_offer *offer)
+{
+	struct copyoff_nvme_command command = copyoff_nvme_identify(state->nsid, cns, state->buf);
+	int ret = copyoff_sys_nvme_command(pair->out.fd, COPYOFF_NVME_ADMIN, &command);
+
+	if (ret == -EACCES || ret == -EPERM)
+		return refuse_permission(offer, ret);
+	return ret == -EINTR ? -EIO : ret; /* canceled, and not by a signal */
+}
+
+/* The same, where there must be an answer. */
+static int must_identify(const struct copyoff_pair *pair, struct state *state,
+			 enum copyoff_nvme_cns cns, struct copyoff_offer *offer)
+{
+	int ret = identify(pair, state, cns, offer);
+
+	return ret <= 0 ? ret
+			: copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, EIO,
+					  "the controller does not answer Identify", "");
+}
+
+static int find_controller(const struct copyoff_pair *pair, struct state *state,
+			   struct copyoff_nvme_controller *controller, struct copyoff_offer *offer)
+{
+	int ret = must_identify(pair, state, COPYOFF_NVME_CNS_CONTROLLER, offer);
+
+	if (ret == 0)
+		copyoff_nvme_parse_controller(state->buf, controller);
+	return ret;
+}
+
+static int find_limits(const struct copyoff_pair *pair, struct state *state,
+		       struct copyoff_offer *offer)
+{
+	int ret = must_identify(pair, state, COPYOFF_NVME_CNS_NAMESPACE, offer);
+
+	if (ret == 0)
+		copyoff_nvme_parse_namespace(state->buf, &state->namespace);
+	return ret;
+}
+
+/*
+ * Namespaces whose blocks could have a guard of 32 or 64 bits take longer
+ * descriptors, also where protection information is off.
+ */
+static int find_format(const struct copyoff_pair *pair, struct state *state,
+		       const struct copyoff_nvme_controller *controller,
+		       struct copyoff_offer *offer)
+{
+	unsigned guard = 0;
+	int ret = 0;
+
+	if (state->namespace.metadata > 0)
+		ret = identify(pair, state, COPYOFF_NVME_CNS_NAMESPACE_NVM, offer);
+	if (ret < 0)
+		return ret;
+	/* Controllers that do not know the question know no other guard. */
+	if (ret == 0 && state->namespace.metadata > 0)
+		guard = copyoff_nvme_parse_guard(state->buf, state->namespace.format_index);
+	state->format = guard ? 1 : 0;
+	if (guard > 2 || !(controller->formats >> state->format & 1))
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the controller takes no descriptors of formats 0h and 1h "
+				       "for this namespace",
+				       "");
+	return 0;
+}
+
+static int check_namespace(const struct state *state, const struct copyoff_block *block,
+			   struct copyoff_offer *offer)
+{
+	const struct copyoff_nvme_namespace *namespace = &state->namespace;
+
+	if (namespace->range_blocks == 0 || namespace->total_blocks == 0)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the namespace takes no Copy command: its limits are 0", "");
+	/*
+	 * Reference tags of the source would be copied as they are, and then
+	 * reading the destination fails.
+	 */
+	if (namespace->protection)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the namespace has protection information", "");
+	if (namespace->write_protected)
+		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, EROFS,
+				       "the namespace is write protected", "");
+	if (block->zoned != COPYOFF_ZONED_NONE)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the namespace has zones, or may have", "");
+	if (namespace->block_shift >= 32 || block->logical_block != 1u << namespace->block_shift)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the kernel takes the blocks for larger or smaller ones "
+				       "than the namespace has",
+				       "");
+	return 0;
+}
+
+static uint64_t block_size(const struct state *state)
+{
+	return (uint64_t)1 << state->namespace.block_shift;
+}
+
+static void set_limits(struct copyoff_offer *offer, const struct state *state)
+{
+	const uint64_t block = block_size(state);
+	const uint64_t total = state->namespace.total_blocks * block;
+
+	offer->limits = (struct copyoff_limits){
+		.align = block,
+		.max_range = state->namespace.range_blocks * block,
+		.max_ranges = state->namespace.ranges,
+		.max_total = total < TOTAL_MOST ? total : TOTAL_MOST,
+	};
+}
+
+/* Partitions begin on a block, whatever table they are from. */
+static int check_starts(const struct state *state, struct copyoff_offer *offer)
+{
+	if ((state->in.chain.place.base | state->out.chain.place.base) % block_size(state))
+		return copyoff_decline(offer, COPYOFF_REASON_ALIGNMENT, 0,
+				       "a partition does not begin on a block", "");
+	return 0;
+}
+
+static int find_capabilities(const struct copyoff_pair *pair, struct state *state,
+			     struct copyoff_offer *offer)
+{
+	struct copyoff_nvme_controller controller;
+	struct copyoff_block block;
+	int ret = copyoff_facts_block(pair->out.fd, pair->out.rdev, &block);
+
+	if (ret == 0)
+		ret = find_controller(pair, state, &controller, offer);
+	if (ret < 0)
+		return ret;
+	if (!controller.copies)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the controller has no Copy command", "");
+	ret = find_limits(pair, state, offer);
+	if (ret == 0)
+		ret = check_namespace(state, &block, offer);
+	if (ret == 0)
+		ret = check_starts(state, offer);
+	if (ret == 0)
+		ret = find_format(pair, state, &controller, offer);
+	return ret;
+}
+
+/* --- probe ----------------------------------------------------------------------------- */
+
+/* Could the destination be had? */
+static int try_claim(const struct copyoff_pair *pair, struct copyoff_offer *offer)
+{
+	int claimed = copyoff_claim(&pair->out, offer);
+
+	copyoff_claim_end(claimed);
+	return claimed == COPYOFF_DECLINE ? claimed : 0;
+}
+
+static int find_all(const struct copyoff_pair *pair, struct state *state,
+		    struct copyoff_offer *offer)
+{
+	int ret = find_side(&pair->in, &state->in, offer);
+
+	state->valid = false;
+	if (ret == 0)
+		ret = find_side(&pair->out, &state->out, offer);
+	if (ret == 0)
+		ret = find_namespace(pair, state, offer);
+	if (ret == 0)
+		ret = find_capabilities(pair, state, offer);
+	if (ret < 0)
+		return ret;
+	set_limits(offer, state);
+	offer->adjacent = true;
+	offer->base_in = state->in.chain.place.base;
+	offer->base_out = state->out.chain.place.base;
+	state->valid = true;
+	return 0;
+}
+
+static int nvme_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
+{
+	struct state *state;
+	int ret;
+
+	if (pair->in.kind != COPYOFF_KIND_BLOCK || pair->out.kind != COPYOFF_KIND_BLOCK)
+		return not_a_namespace(offer);
+	state = copyoff_sys_alloc(sizeof(*state), BUFFER_ALIGN);
+	if (!state)
+		return -ENOMEM;
+	*state = (struct state){ 0 };
+	ret = find_all(pair, state, offer);
+	if (ret == 0)
+		ret = try_claim(pair, offer);
+	if (ret == 0)
+		offer->priv = state;
+	else
+		copyoff_sys_free(state);
+	return ret;
+}
+
+static void nvme_release(struct copyoff_offer *offer)
+{
+	copyoff_sys_free(offer->priv);
+}
+
+/* --- the command ------------------------------------------------------------------------ */
+
+/* What is in state->buf. */
+struct list {
+	unsigned n;
+	uint32_t blocks[COPYOFF_NVME_RANGES_MOST];
+	uint64_t total; /* blocks */
+};
+
+static uint32_t least(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t min = a < b ? a : b;
+
+	return (uint32_t)(min < c ? min : c);
+}
+
+/* Of @blocks blocks from @slba as much as there is room for; true if that is all. */
+static bool add_to_list(struct state *state, struct list *list, uint64_t slba, uint64_t blocks)
+{
+	const struct copyoff_nvme_namespace *namespace = &state->namespace;
+	const size_t size = copyoff_nvme_range_size(state->format);
+
+	while (blocks > 0 && list->n < namespace->ranges && list->total < namespace->total_blocks) {
+		uint32_t some = least(blocks, namespace->range_blocks,
+				      namespace->total_blocks - list->total);
+
+		copyoff_nvme_encode_range(state->format, slba, some, state->buf + list->n * size);
+		list->blocks[list->n++] = some;
+		list->total += some;
+		slba += some;
+		blocks -= some;
+	}
+	return blocks == 0;
+}
+
+/*
+ * The ranges that one command takes: less than all of them only if the limits
+ * have become narrower since they were handed out.
+ */
+static void make_list(struct state *state, const struct copyoff_offer *offer,
+		      const struct copyoff_range *ranges, size_t n, struct list *list)
+{
+	const unsigned shift = state->namespace.block_shift;
+
+	list->n = 0;
+	list->total = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t slba = ((uint64_t)ranges[i].src + offer->base_in) >> shift;
+
+		if (!add_to_list(state, list, slba, ranges[i].len >> shift))
+			return;
+	}
+}
+
+static bool whole_disk(const struct side *side)
+{
+	return side->chain.levels[0].rdev == side->chain.levels[0].disk;
+}
+
+/* On the descriptor that is open for writing. */
+static int send(const struct copyoff_pair *pair, struct state *state,
+		struct copyoff_nvme_command *command)
+{
+	enum copyoff_nvme_queue queue = state->old_ioctl ? COPYOFF_NVME_IO_OLD : COPYOFF_NVME_IO;
+	int ret = copyoff_sys_nvme_command(pair->out.fd, queue, command);
+
+	if (ret != -ENOTTY || state->old_ioctl || !whole_disk(&state->out))
+		return ret;
+	ret = copyoff_sys_nvme_command(pair->out.fd, COPYOFF_NVME_IO_OLD, command);
+	state->old_ioctl = ret != -ENOTTY;
+	return ret;
+}
+
+/* No status: never sent, or lost. */
+static int refuse_errno(struct copyoff_offer *offer, int err)
+{
+	if (err == -EACCES || err == -EPERM)
+		return refuse_permission(offer, err);
+	if (err == -ENOTTY || err == -ENOSYS || err == -EOPNOTSUPP)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, err,
+				       "the kernel does not pass commands to this device", "");
+	/* It was no signal, and is not to be tried again as it was. */
+	if (err == -EINTR || err == -EAGAIN)
+		err = -EIO;
+	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
+			       "the Copy command was not carried out, or not to its end", "");
+}
+
+static int refuse_status(struct copyoff_offer *offer, const struct copyoff_nvme_verdict *verdict)
+{
+	if (verdict->action == COPYOFF_NVME_FINAL)
+		return -verdict->error;
+	return copyoff_decline(offer, verdict->reason, verdict->error, verdict->text, "");
+}
+
+/* Are there other limits than before, with which Copy still works? */
+static bool limits_changed(const struct copyoff_pair *pair, struct state *state,
+			   struct copyoff_offer *offer)
+{
+	const struct copyoff_nvme_namespace before = state->namespace, *now = &state->namespace;
+
+	if (find_limits(pair, state, offer) < 0 || now->range_blocks == 0 ||
+	    now->total_blocks == 0 || now->protection || now->block_shift != before.block_shift ||
+	    (now->range_blocks == before.range_blocks && now->total_blocks == before.total_blocks &&
+	     now->ranges == before.ranges)) {
+		state->namespace = before;
+		return false;
+	}
+	set_limits(offer, state);
+	return true;
+}
+
+static uint64_t bytes_done(const struct state *state, const struct list *list, unsigned n)
+{
+	uint64_t blocks = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		blocks += list->blocks[i];
+	return blocks << state->namespace.block_shift;
+}
+
+static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			       struct state *state, const struct copyoff_range *ranges, size_t n)
+{
+	const uint64_t dst = (uint64_t)ranges[0].dst + offer->base_out;
+	bool asked = false;
+	int retries = 0;
+
+	for (;;) {
+		const struct copyoff_nvme_verdict *verdict;
+		struct copyoff_nvme_command command;
+		struct list list;
+		unsigned done;
+		int ret;
+
+		make_list(state, offer, ranges, n, &list);
+		command =
+			copyoff_nvme_copy(state->nsid, state->format,
+					  dst >> state->namespace.block_shift, state->buf, list.n);
+		ret = send(pair, state, &command);
+		if (ret < 0)
+			return refuse_errno(offer, ret);
+		done = ret == 0 ? list.n : copyoff_nvme_ranges_done(ret, command.result, list.n);
+		if (done > 0)
+			return (int64_t)bytes_done(state, &list, done);
+		verdict = copyoff_nvme_verdict_of(ret);
+		if (verdict->action == COPYOFF_NVME_RETRY && retries++ < RETRIES)
+			continue;
+		if (verdict->action == COPYOFF_NVME_LIMITS && !asked) {
+			asked = true;
+			if (limits_changed(pair, state, offer))
+				continue;
+		}
+		return refuse_status(offer, verdict);
+	}
+}
+
+/* --- copy -------------------------------------------------------------------------------- */
+
+/* The same partition of the same medium?  0 is the sequence number of those without. */
+static bool same_side(const struct copyoff_end *end, const struct side *side)
+{
+	return sequence_of(end->fd) == side->sequence &&
+	       copyoff_chain_unchanged(&side->chain, end->fd);
+}
+
+static bool unchanged(const struct copyoff_pair *pair, const struct state *state)
+{
+	return same_side(&pair->in, &state->in) && same_side(&pair->out, &state->out);
+}
+
+static bool as_found(const struct copyoff_pair *pair, const struct state *state)
+{
+	return state->valid && state->in.sequence && state->out.sequence && unchanged(pair, state);
+}
+
+static int formatted_anew(struct copyoff_offer *offer)
+{
+	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
+			       "the namespace was formatted anew", "");
+}
+
+/*
+ * Where it cannot be known that all is as it was, ask again.  The ranges were cut
+ * for blocks of the size that there was before.
+ */
+static int find_again(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+		      struct state *state)
+{
+	const uint64_t align = offer->limits.align;
+	int ret;
+
+	if (as_found(pair, state))
+		return 0;
+	ret = find_all(pair, state, offer);
+	if (ret < 0 && ret != COPYOFF_DECLINE)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
+				       "the device was set up anew, and does not answer", "");
+	if (ret == 0 && block_size(state) != align)
+		return formatted_anew(offer);
+	return ret;
+}
+
+static int find_size(const struct copyoff_end *end, const struct state *state, struct side *side,
+		     struct copyoff_offer *offer)
+{
+	uint32_t block;
+	int ret = copyoff_sys_block_size(end->fd, &side->size, &block);
+
+	if (ret < 0)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
+				       "the size of a device cannot be found out", "");
+	return block == block_size(state) ? 0 : formatted_anew(offer);
+}
+
+static bool ends_within(const struct side *side, int64_t off, uint64_t len)
+{
+	return (uint64_t)off <= side->size && len <= side->size - (uint64_t)off;
+}
+
+/* Of the partition: the device knows only where the namespace ends. */
+static int check_bounds(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			struct state *state, const struct copyoff_range *ranges, size_t n)
+{
+	int ret = find_size(&pair->in, state, &state->in, offer);
+
+	if (ret == 0)
+		ret = find_size(&pair->out, state, &state->out, offer);
+	for (size_t i = 0; i < n && ret == 0; i++) {
+		if (!ends_within(&state->in, ranges[i].src, ranges[i].len) ||
+		    !ends_within(&state->out, ranges[i].dst, ranges[i].len))
+			ret = copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
+					      "a device has become smaller", "");
+	}
+	return ret;
+}
+
+static int flush(const struct copyoff_pair *pair, struct state *state,
+		 const struct copyoff_range *ranges, size_t n, uint64_t total)
+{
+	int ret = copyoff_coherence_begin(&state->in.caches, pair->in.fd);
+
+	if (ret == 0)
+		ret = copyoff_coherence_begin(&state->out.caches, pair->out.fd);
+	for (size_t i = 0; i < n && ret == 0; i++)
+		ret = copyoff_coherence_flush_source(&state->in.caches, (uint64_t)ranges[i].src,
+						     ranges[i].len);
+	if (ret == 0)
+		ret = copyoff_coherence_flush_destination(&state->out.caches,
+							  (uint64_t)ranges[0].dst, total);
+	return ret;
+}
+
+/* With the destination claimed. */
+static int64_t copy_ranges(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			   struct state *state, const struct copyoff_range *ranges, size_t n)
+{
+	uint64_t total = 0;
+	int dropped = 0;
+	int64_t ret;
+
+	for (size_t i = 0; i < n; i++)
+		total += ranges[i].len;
+	ret = flush(pair, state, ranges, n, total);
+	if (ret == 0) {
+		ret = copy_by_command(pair, offer, state, ranges, n);
+		/* All of it, also of what was not counted: it may have changed. */
+		dropped = copyoff_coherence_drop(&state->out.caches, (uint64_t)ranges[0].dst, total,
+						 pair->out.direct);
+	}
+	copyoff_coherence_end(&state->in.caches);
+	copyoff_coherence_end(&state->out.caches);
+	if (dropped < 0)
+		return dropped;
+	/* Bytes may have gone anywhere. */
+	if (ret > 0 && !unchanged(pair, state))
+		return -EIO;
+	return ret;
+}
+
+static int64_t nvme_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			 const struct copyoff_range *ranges, size_t n)
+{
+	struct state *state = offer->priv;
+	int64_t ret = find_again(pair, offer, state);
+	int claimed;
+
+	if (ret == 0)
+		ret = check_bounds(pair, offer, state, ranges, n);
+	if (ret < 0)
+		return ret;
+	claimed = copyoff_claim(&pair->out, offer);
+	if (claimed == COPYOFF_DECLINE)
+		return claimed;
+	ret = copy_ranges(pair, offer, state, ranges, n);
+	copyoff_claim_end(claimed);
+	return ret;
+}
+
+const struct copyoff_backend copyoff_backend_nvme = {
+	.info = COPYOFF_BACKEND_INFO("nvme", "has the device copy within an NVMe namespace",
+				     COPYOFF_TRAIT_RAW | COPYOFF_TRAIT_PRIV),
+	.least_once = LEAST_ONCE,
+	.probe = nvme_probe,
+	.copy = nvme_copy,
+	.release = nvme_release,
+};
