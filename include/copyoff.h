@@ -166,11 +166,15 @@ COPYOFF_API unsigned copyoff_version(void);
  *   EFBIG       at or beyond RLIMIT_FSIZE (then SIGXFSZ is sent, too) or the
  *               largest offset of the file system
  *   ENOSPC, EDQUOT  no space left; beyond the end of a block device
+ *   EROFS       a device is write protected, or a range of it is
+ *   EACCES      another host has reserved a device
  *   EIO, ENOMEM, EMFILE, ENFILE
  *   ENOSYS      a block device, and the library was built with nothing but
  *               POSIX, which cannot tell its size
  *   EINTR       a signal came before anything was copied
  *   EOPNOTSUPP  the flags or the backend filter leave no backend that can
+ *   EBUSY, ENODEV, ENXIO  only where the flags or the filter leave nothing but a
+ *               device command, which failed for that reason
  */
 COPYOFF_API ssize_t copyoff_copy(int fd_in, off_t *off_in, int fd_out, off_t *off_out, size_t len,
 				 unsigned flags);
