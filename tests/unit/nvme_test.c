@@ -87,7 +87,12 @@ static struct {
 	bool read_only;
 	uint64_t smaller; /* bytes that partition 2 has lost */
 	unsigned sequence_changes; /* after so many Copy commands */
+	unsigned fail_at; /* the call of the seam to fail, from 1; 0: none */
+	int fail_with; /* positive errno */
+	bool fail_on; /* and all behind it */
 	/* What happened. */
+	unsigned calls; /* of the seam */
+	bool failed; /* as it was told */
 	struct command commands[COMMANDS];
 	unsigned n_commands, identifies;
 	struct copyoff_span flushed_in, flushed_out, dropped; /* in the memory, of the last copy */
@@ -123,6 +128,16 @@ static void set_blocks(unsigned shift, unsigned metadata)
 }
 
 /* --- the controller ------------------------------------------------------------------ */
+
+/* Is this call to fail?  0, or -errno. */
+static int fault(void)
+{
+	w.calls++;
+	if (!w.fail_at || (w.fail_on ? w.calls < w.fail_at : w.calls != w.fail_at))
+		return 0;
+	w.failed = true;
+	return -w.fail_with;
+}
 
 /* Those that were claimed and reopened, too. */
 static const struct node *node_of(int fd)
@@ -239,6 +254,8 @@ static int identify_command(struct copyoff_nvme_command *c)
 ssize_t __real_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size);
 int __real_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name),
 				  void *data);
+void *__real_copyoff_sys_alloc(size_t size, size_t align);
+void *__wrap_copyoff_sys_alloc(size_t size, size_t align);
 int64_t __wrap_copyoff_sys_nvme_id(int fd);
 int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 				    struct copyoff_nvme_command *command);
@@ -260,8 +277,17 @@ int64_t __wrap_copyoff_sys_cachestat(int fd, int64_t off, int64_t len);
 ssize_t __wrap_copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off);
 ssize_t __wrap_copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off);
 
+void *__wrap_copyoff_sys_alloc(size_t size, size_t align)
+{
+	return fault() < 0 ? NULL : __real_copyoff_sys_alloc(size, align);
+}
+
 int64_t __wrap_copyoff_sys_nvme_id(int fd)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	(void)node_of(fd);
 	return w.id;
 }
@@ -269,6 +295,10 @@ int64_t __wrap_copyoff_sys_nvme_id(int fd)
 int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 				    struct copyoff_nvme_command *command)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	(void)node_of(fd);
 	if (queue == COPYOFF_NVME_ADMIN)
 		return identify_command(command);
@@ -290,7 +320,10 @@ static void elsewhere(char path[PATH_MAX], const char *name)
 ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 {
 	char there[PATH_MAX];
+	int ret = fault();
 
+	if (ret < 0)
+		return ret;
 	if (!w.fixture)
 		return -EACCES;
 	if (strstr(path, "logical_block_size"))
@@ -305,13 +338,20 @@ int __wrap_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, con
 				  void *data)
 {
 	char there[PATH_MAX];
+	int ret = fault();
 
+	if (ret < 0)
+		return ret;
 	elsewhere(there, path);
 	return __real_copyoff_sys_list_sysfs(there, entry, data);
 }
 
 int __wrap_copyoff_sys_open_mountinfo(void)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	w.open++;
 	return open(FIXTURES "/mountinfo", O_RDONLY | O_CLOEXEC);
 }
@@ -326,6 +366,10 @@ int __wrap_copyoff_sys_close(int fd)
 
 int __wrap_copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_block)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	*bytes = node_of(fd)->size - (fd == PART2 ? w.smaller : 0);
 	*logical_block = 1u << w.shift;
 	return 0;
@@ -333,6 +377,10 @@ int __wrap_copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_blo
 
 int __wrap_copyoff_sys_physical_block(int fd, uint32_t *bytes)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	(void)fd;
 	*bytes = 1u << w.shift;
 	return 0;
@@ -340,6 +388,10 @@ int __wrap_copyoff_sys_physical_block(int fd, uint32_t *bytes)
 
 int __wrap_copyoff_sys_read_only(int fd, bool *read_only)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	(void)node_of(fd);
 	*read_only = w.read_only;
 	return 0;
@@ -347,6 +399,10 @@ int __wrap_copyoff_sys_read_only(int fd, bool *read_only)
 
 int __wrap_copyoff_sys_disk_sequence(int fd, uint64_t *sequence)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	(void)node_of(fd);
 	*sequence = w.sequence;
 	return w.sequence ? 0 : -ENOTTY;
@@ -354,6 +410,10 @@ int __wrap_copyoff_sys_disk_sequence(int fd, uint64_t *sequence)
 
 int __wrap_copyoff_sys_claim(int fd)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	if (w.claim)
 		return w.claim;
 	w.open++;
@@ -362,6 +422,10 @@ int __wrap_copyoff_sys_claim(int fd)
 
 int __wrap_copyoff_sys_open_device(uint64_t rdev)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	for (int i = 0; i < NODES - DISK; i++) {
 		if (nodes[i].rdev == rdev) {
 			w.open++;
@@ -373,6 +437,10 @@ int __wrap_copyoff_sys_open_device(uint64_t rdev)
 
 int __wrap_copyoff_sys_reopen(int fd, enum copyoff_access access)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	(void)access;
 	if (w.drop)
 		return w.drop;
@@ -394,6 +462,10 @@ static bool has_data_of(const struct copyoff_span *s, uint64_t start, uint64_t e
 
 int __wrap_copyoff_sys_flush_range(int fd, int64_t off, int64_t len)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	if (fd == DISK || fd == PART1)
 		w.flushed_in = span_of(fd, off, len);
 	if (fd == DISK || fd == PART2)
@@ -403,6 +475,10 @@ int __wrap_copyoff_sys_flush_range(int fd, int64_t off, int64_t len)
 
 int __wrap_copyoff_sys_drop_cache(int fd, int64_t off, int64_t len)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	if (fd < REOPENED)
 		w.dropped = span_of(fd, off, len);
 	return 0;
@@ -410,6 +486,10 @@ int __wrap_copyoff_sys_drop_cache(int fd, int64_t off, int64_t len)
 
 int64_t __wrap_copyoff_sys_cachestat(int fd, int64_t off, int64_t len)
 {
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
 	(void)fd;
 	(void)off;
 	(void)len;
@@ -419,11 +499,14 @@ int64_t __wrap_copyoff_sys_cachestat(int fd, int64_t off, int64_t len)
 ssize_t __wrap_copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off)
 {
 	const struct node *node;
+	int ret = fault();
 
+	if (ret < 0)
+		return ret;
 	if (fd < DISK) { /* the list of mounts */
-		ssize_t ret = pread(fd, buf, len, off);
+		ssize_t got = pread(fd, buf, len, off);
 
-		return ret < 0 ? -errno : ret;
+		return got < 0 ? -errno : got;
 	}
 	node = node_of(fd);
 	ck_assert_uint_le((uint64_t)off, node->size);
@@ -436,7 +519,10 @@ ssize_t __wrap_copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off)
 ssize_t __wrap_copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off)
 {
 	const struct node *node = node_of(fd);
+	int ret = fault();
 
+	if (ret < 0)
+		return ret;
 	ck_assert(len <= node->size && (uint64_t)off <= node->size - len);
 	memcpy(content + node->base + off, buf, len);
 	return (ssize_t)len;
@@ -445,6 +531,9 @@ ssize_t __wrap_copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t o
 /* --- a copy ------------------------------------------------------------------------------ */
 
 static struct copyoff_ctx ctx;
+
+/* What is looked at of both partitions and in front of them; 0: the whole disk. */
+static size_t reach;
 
 /* Once: each test has a copy of it, being a process of its own. */
 static void fill(void)
@@ -462,6 +551,7 @@ static void fill(void)
 static void setup(void)
 {
 	memset(&w, 0, sizeof(w));
+	reach = 4 << 20;
 	w.fixture = "nvme";
 	w.sequence = 3; /* as in the fixture */
 	w.id = 1;
@@ -508,11 +598,32 @@ static size_t index_of(const char *name)
 	return copyoff_registry_find(name, strlen(name));
 }
 
+enum { IN_FRONT = 65536 };
+
+static void remember(void)
+{
+	if (!reach)
+		memcpy(before, content, DISK_BYTES);
+	for (int i = PART1 - DISK; reach && i <= PART2 - DISK; i++)
+		memcpy(before + nodes[i].base - IN_FRONT, content + nodes[i].base - IN_FRONT,
+		       reach + IN_FRONT);
+}
+
+static bool as_remembered(void)
+{
+	bool same = reach || memcmp(before, content, DISK_BYTES) == 0;
+
+	for (int i = PART1 - DISK; reach && i <= PART2 - DISK; i++)
+		same &= memcmp(before + nodes[i].base - IN_FRONT,
+			       content + nodes[i].base - IN_FRONT, reach + IN_FRONT) == 0;
+	return same;
+}
+
 static int64_t copyv(int in, int out, const struct copyoff_range *v, size_t n, unsigned flags)
 {
 	struct copyoff_end from = end_of(in), to = end_of(out);
 
-	memcpy(before, content, DISK_BYTES);
+	remember();
 	copyoff_ctx_begin(&ctx);
 	return copyoff_engine_run(&ctx, &from, &to, v, n, flags, 0);
 }
@@ -532,7 +643,7 @@ static void check_bytes(int in, int out, const struct copyoff_range *v, size_t n
 		memcpy(must + v[i].dst, is + v[i].dst, (size_t)v[i].len);
 		done -= part;
 	}
-	ck_assert(memcmp(before, content, DISK_BYTES) == 0);
+	ck_assert(as_remembered());
 }
 
 static int64_t copy(int in, int64_t src, int out, int64_t dst, uint64_t len, unsigned flags)
@@ -882,6 +993,7 @@ END_TEST
 /* The addresses are those of the namespace. */
 START_TEST(test_partitions)
 {
+	reach = 0;
 	use("nvme");
 	ck_assert_int_eq(copy(PART1, 1024, PART2, 4096, 10240, 0), 10240);
 	ck_assert_uint_eq(w.n_commands, 1);
@@ -899,6 +1011,7 @@ END_TEST
 
 START_TEST(test_blocks_of_4096)
 {
+	reach = 0;
 	set_blocks(12, 0);
 	use("nvme");
 	ck_assert_int_eq(copy(DISK, 8192, PART2, 4096, 40960, 0), 40960);
@@ -965,6 +1078,7 @@ START_TEST(test_scattered)
 {
 	static const unsigned msrc[] = { 255, 127, 1, 0 };
 
+	reach = 0;
 	expect_scattered(msrc[_i], (MANY + msrc[_i]) / (msrc[_i] + 1));
 }
 END_TEST
@@ -972,6 +1086,7 @@ END_TEST
 /* One range of 16 MiB: commands are as large as MCL, and of ranges as large as MSSRL. */
 START_TEST(test_long_range)
 {
+	reach = 0;
 	set_limits(100, 1024, 127);
 	use("nvme");
 	ck_assert_int_eq(copy(PART1, 0, PART2, 512, 16 << 20, 0), 16 << 20);
@@ -1339,6 +1454,7 @@ END_TEST
 
 START_TEST(test_old_ioctl)
 {
+	reach = 0;
 	w.ioctl64 = -ENOTTY;
 	use("nvme,readwrite");
 	ck_assert_int_eq(copy(DISK, 0, DISK, 1 << 20, 1 << 20, 0), 1 << 20);
@@ -1377,7 +1493,7 @@ END_TEST
 
 /* --- random ---------------------------------------------------------------------------------------- */
 
-enum { ROUNDS = 100, RANGES_MOST = 40 };
+enum { ROUNDS = 500, RANGES_MOST = 40 };
 
 static size_t random_ranges(uint64_t *state, struct copyoff_range *v)
 {
@@ -1417,6 +1533,7 @@ START_TEST(test_random)
 	struct copyoff_range v[RANGES_MOST];
 	uint64_t state = random_seed((uint64_t)getpid());
 
+	reach = 8 << 20;
 	for (int round = 0; round < ROUNDS; round++) {
 		uint64_t total = 0;
 		size_t n = random_ranges(&state, v);
@@ -1437,6 +1554,46 @@ START_TEST(test_random)
 		ck_assert(ret == (int64_t)total || ctx.result.error);
 		check_bytes(PART1, PART2, v, n, ret > 0 ? (uint64_t)ret : 0);
 	}
+}
+END_TEST
+
+/* Each call of the seam fails, once, or from there on. */
+START_TEST(test_each_call_fails)
+{
+	static const struct {
+		int err;
+		bool on;
+	} kinds[] = { { EIO, false }, { EACCES, false }, { EINTR, false }, { ENOMEM, false },
+		      { EIO, true },  { ENOTTY, true },  { ENOSYS, true } };
+	struct copyoff_range v[] = { { 8192, 512, 4096 + 512 }, { 65536, 5120, 66048 } };
+	const int64_t total = 4096 + 512 + 66048;
+	unsigned n = 0;
+
+	reach = 1 << 20;
+	w.fail_with = kinds[_i].err;
+	w.fail_on = kinds[_i].on;
+	w.sequence = _i % 2 ? 0 : 3;
+	do {
+		int64_t ret;
+
+		copyoff_ctx_fini(&ctx);
+		copyoff_ctx_init(&ctx);
+		use(n % 2 ? "nvme,readwrite" : "nvme");
+		w.n_commands = w.calls = 0;
+		w.failed = false;
+		w.fail_at = ++n;
+		ret = copyv(PART1, PART2, v, COUNT(v), 0);
+		w.fail_at = 0;
+		check_bytes(PART1, PART2, v, COUNT(v), ret > 0 ? (uint64_t)ret : 0);
+		ck_assert(ret == total || ctx.result.error);
+		ck_assert_int_eq(w.open, 0);
+		/* And then it works again. */
+		ret = copyv(PART1, PART2, v, COUNT(v), 0);
+		check_bytes(PART1, PART2, v, COUNT(v), ret > 0 ? (uint64_t)ret : 0);
+		if (n % 2 == 0)
+			ck_assert_int_eq(ret, total);
+	} while (w.failed || n % 2);
+	ck_assert_uint_gt(n, 40);
 }
 END_TEST
 
@@ -1484,6 +1641,7 @@ int main(void)
 	tcase_add_test(tc, test_caches);
 	tcase_add_test(tc, test_stale);
 	tcase_add_test(tc, test_random);
+	tcase_add_loop_test(tc, test_each_call_fails, 0, 7);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
