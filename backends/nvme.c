@@ -443,24 +443,40 @@ static uint64_t bytes_done(const struct state *state, const struct list *list, u
 	return blocks << state->namespace.block_shift;
 }
 
+/* How often a command was sent again, and why. */
+struct tries {
+	int retries;
+	bool limits_asked;
+};
+
+/* May the command do better if it is sent again, as it was or with less? */
+static bool again(const struct copyoff_pair *pair, struct state *state, struct copyoff_offer *offer,
+		  enum copyoff_nvme_action action, struct tries *tries)
+{
+	if (action == COPYOFF_NVME_RETRY)
+		return tries->retries++ < RETRIES;
+	if (action != COPYOFF_NVME_LIMITS || tries->limits_asked)
+		return false;
+	tries->limits_asked = true;
+	return limits_changed(pair, state, offer);
+}
+
 static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			       struct state *state, const struct copyoff_range *ranges, size_t n)
 {
-	const uint64_t dst = (uint64_t)ranges[0].dst + offer->base_out;
-	bool asked = false;
-	int retries = 0;
+	const unsigned shift = state->namespace.block_shift;
+	const uint64_t sdlba = ((uint64_t)ranges[0].dst + offer->base_out) >> shift;
+	const struct copyoff_nvme_verdict *verdict;
+	struct tries tries = { 0, false };
 
-	for (;;) {
-		const struct copyoff_nvme_verdict *verdict;
+	do {
 		struct copyoff_nvme_command command;
 		struct list list;
 		unsigned done;
 		int ret;
 
 		make_list(state, offer, ranges, n, &list);
-		command =
-			copyoff_nvme_copy(state->nsid, state->format,
-					  dst >> state->namespace.block_shift, state->buf, list.n);
+		command = copyoff_nvme_copy(state->nsid, state->format, sdlba, state->buf, list.n);
 		ret = send(pair, state, &command);
 		if (ret < 0)
 			return refuse_errno(offer, ret);
@@ -468,15 +484,8 @@ static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_o
 		if (done > 0)
 			return (int64_t)bytes_done(state, &list, done);
 		verdict = copyoff_nvme_verdict_of(ret);
-		if (verdict->action == COPYOFF_NVME_RETRY && retries++ < RETRIES)
-			continue;
-		if (verdict->action == COPYOFF_NVME_LIMITS && !asked) {
-			asked = true;
-			if (limits_changed(pair, state, offer))
-				continue;
-		}
-		return refuse_status(offer, verdict);
-	}
+	} while (again(pair, state, offer, verdict->action, &tries));
+	return refuse_status(offer, verdict);
 }
 
 /* --- copy -------------------------------------------------------------------------------- */
