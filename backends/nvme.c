@@ -60,15 +60,15 @@ static int not_a_namespace(struct copyoff_offer *offer)
 
 static int find_side(const struct copyoff_end *end, struct side *side, struct copyoff_offer *offer)
 {
-	const struct copyoff_chain *chain = &side->chain;
+	bool stacked;
 
 	side->sequence = sequence_of(end->fd);
 	copyoff_chain_open(&side->chain, end->fd, end->rdev);
-	copyoff_chain_close(&side->chain);
-	if (chain->n != 1 || chain->place.in_file)
-		return not_a_namespace(offer);
-	copyoff_coherence_find(&side->caches, chain, end->size);
-	return 0;
+	stacked = side->chain.n > 1 || side->chain.place.in_file;
+	if (!stacked)
+		copyoff_coherence_find(&side->caches, &side->chain, end->size);
+	copyoff_chain_close(&side->chain); /* and forget the levels */
+	return stacked ? not_a_namespace(offer) : 0;
 }
 
 /* Device mapper hands the question to the device beneath: sysfs must agree. */
