@@ -1101,6 +1101,22 @@ START_TEST(test_long_range)
 }
 END_TEST
 
+/* One command has one destination. */
+START_TEST(test_gap)
+{
+	static const struct copyoff_range v[] = {
+		{ 0, 0, 4096 }, { 8192, 4096, 4096 }, { 16384, 12288, 4096 }, { 0, 16384, 4096 }
+	};
+
+	use("nvme");
+	ck_assert_int_eq(copyv(PART1, PART2, v, COUNT(v), 0), 4 * 4096);
+	check_bytes(PART1, PART2, v, COUNT(v), 4 * 4096);
+	ck_assert_uint_eq(w.n_commands, 2);
+	ck_assert_uint_eq(w.commands[0].n, 2);
+	ck_assert_uint_eq(w.commands[1].sdlba, 49152 + 24);
+}
+END_TEST
+
 /* MCL beyond what all ranges of one command can have, and below one range. */
 START_TEST(test_odd_limits)
 {
@@ -1624,6 +1640,7 @@ int main(void)
 	tcase_add_test(tc, test_metadata_of_old_controllers);
 	tcase_add_loop_test(tc, test_scattered, 0, 4);
 	tcase_add_test(tc, test_long_range);
+	tcase_add_test(tc, test_gap);
 	tcase_add_test(tc, test_odd_limits);
 	tcase_add_loop_test(tc, test_status, 0, COUNT(rows));
 	tcase_add_test(tc, test_unknown_status);
