@@ -173,8 +173,8 @@ COPYOFF_API unsigned copyoff_version(void);
  *               POSIX, which cannot tell its size
  *   EINTR       a signal came before anything was copied
  *   EOPNOTSUPP  the flags or the backend filter leave no backend that can
- *   EBUSY, ENODEV, ENXIO  only where the flags or the filter leave nothing but a
- *               device command, which failed for that reason
+ *   EBUSY, ENODEV, ENXIO  only where the flags or the filter leave nothing but
+ *               copies by a device or beneath it: it is in use, or gone
  */
 COPYOFF_API ssize_t copyoff_copy(int fd_in, off_t *off_in, int fd_out, off_t *off_out, size_t len,
 				 unsigned flags);
