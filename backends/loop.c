@@ -343,7 +343,9 @@ static int64_t drop(const struct copyoff_pair *pair, const struct copyoff_pair *
 {
 	const struct copyoff_origin from = {
 		.fd = files->in.fd,
-		.shift = (uint64_t)r->src + offer->base_in - (uint64_t)r->dst,
+		.shift = offer->base_in,
+		.ranges = r,
+		.n = 1,
 	};
 	int ret = 0;
 

@@ -26,6 +26,7 @@ struct side {
 	struct copyoff_chain chain; /* as it was: one level */
 	uint64_t sequence; /* of the device's medium; 0: not known */
 	uint64_t size; /* as it was when the present operation began */
+	uint64_t cached; /* size of the device for which caches were found */
 	struct copyoff_coherence caches;
 };
 
@@ -63,6 +64,7 @@ static int find_side(const struct copyoff_end *end, struct side *side, struct co
 	bool stacked;
 
 	side->sequence = sequence_of(end->fd);
+	side->cached = end->size;
 	copyoff_chain_open(&side->chain, end->fd, end->rdev);
 	stacked = side->chain.n > 1 || side->chain.place.in_file;
 	if (!stacked)
@@ -265,15 +267,6 @@ static int find_capabilities(const struct copyoff_pair *pair, struct state *stat
 
 /* --- probe ----------------------------------------------------------------------------- */
 
-/* Could the destination be had? */
-static int try_claim(const struct copyoff_pair *pair, struct copyoff_offer *offer)
-{
-	int claimed = copyoff_claim(&pair->out, offer);
-
-	copyoff_claim_end(claimed);
-	return claimed == COPYOFF_DECLINE ? claimed : 0;
-}
-
 static int find_all(const struct copyoff_pair *pair, struct state *state,
 		    struct copyoff_offer *offer)
 {
@@ -309,7 +302,7 @@ static int nvme_probe(const struct copyoff_pair *pair, struct copyoff_offer *off
 	*state = (struct state){ 0 };
 	ret = find_all(pair, state, offer);
 	if (ret == 0)
-		ret = try_claim(pair, offer);
+		ret = copyoff_check_destination(&pair->out, offer);
 	if (ret == 0)
 		offer->priv = state;
 	else
@@ -493,7 +486,7 @@ static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_o
 /* The same partition of the same medium?  0 is the sequence number of those without. */
 static bool same_side(const struct copyoff_end *end, const struct side *side)
 {
-	return sequence_of(end->fd) == side->sequence &&
+	return end->size == side->cached && sequence_of(end->fd) == side->sequence &&
 	       copyoff_chain_unchanged(&side->chain, end->fd);
 }
 
@@ -568,13 +561,24 @@ static int check_bounds(const struct copyoff_pair *pair, struct copyoff_offer *o
 	return ret;
 }
 
-static int flush(const struct copyoff_pair *pair, struct state *state,
-		 const struct copyoff_range *ranges, size_t n, uint64_t total)
+/* Open what caches the two devices have; what cannot be opened leaves it to others. */
+static int begin(const struct copyoff_pair *pair, struct state *state, struct copyoff_offer *offer)
 {
 	int ret = copyoff_coherence_begin(&state->in.caches, pair->in.fd);
 
 	if (ret == 0)
 		ret = copyoff_coherence_begin(&state->out.caches, pair->out.fd);
+	if (ret == 0)
+		return 0;
+	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
+			       "what caches the devices have cannot be found out", "");
+}
+
+static int flush(const struct state *state, const struct copyoff_range *ranges, size_t n,
+		 uint64_t total)
+{
+	int ret = 0;
+
 	for (size_t i = 0; i < n && ret == 0; i++)
 		ret = copyoff_coherence_flush_source(&state->in.caches, (uint64_t)ranges[i].src,
 						     ranges[i].len);
@@ -584,27 +588,41 @@ static int flush(const struct copyoff_pair *pair, struct state *state,
 	return ret;
 }
 
-/* With the destination claimed. */
+/*
+ * All of the ranges, also of what was not counted: it may have changed.  Where
+ * that cannot be done, copying through the cache makes it right.
+ */
+static int64_t drop(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+		    const struct state *state, const struct copyoff_range *ranges, size_t n,
+		    uint64_t total, int64_t copied)
+{
+	const struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
+	int ret = copyoff_coherence_drop(&state->out.caches, (uint64_t)ranges[0].dst, total,
+					 pair->out.direct, &from);
+
+	if (ret == 0 || copied < 0)
+		return copied;
+	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
+			       "the page cache of the destination cannot be dropped", "");
+}
+
 static int64_t copy_ranges(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			   struct state *state, const struct copyoff_range *ranges, size_t n)
 {
 	uint64_t total = 0;
-	int dropped = 0;
 	int64_t ret;
 
 	for (size_t i = 0; i < n; i++)
 		total += ranges[i].len;
-	ret = flush(pair, state, ranges, n, total);
+	ret = begin(pair, state, offer);
+	if (ret == 0)
+		ret = flush(state, ranges, n, total);
 	if (ret == 0) {
 		ret = copy_by_command(pair, offer, state, ranges, n);
-		/* All of it, also of what was not counted: it may have changed. */
-		dropped = copyoff_coherence_drop(&state->out.caches, (uint64_t)ranges[0].dst, total,
-						 pair->out.direct);
+		ret = drop(pair, offer, state, ranges, n, total, ret);
 	}
 	copyoff_coherence_end(&state->in.caches);
 	copyoff_coherence_end(&state->out.caches);
-	if (dropped < 0)
-		return dropped;
 	/* Bytes may have gone anywhere. */
 	if (ret > 0 && !unchanged(pair, state))
 		return -EIO;
@@ -616,18 +634,12 @@ static int64_t nvme_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 {
 	struct state *state = offer->priv;
 	int64_t ret = find_again(pair, offer, state);
-	int claimed;
 
 	if (ret == 0)
 		ret = check_bounds(pair, offer, state, ranges, n);
-	if (ret < 0)
-		return ret;
-	claimed = copyoff_claim(&pair->out, offer);
-	if (claimed == COPYOFF_DECLINE)
-		return claimed;
-	ret = copy_ranges(pair, offer, state, ranges, n);
-	copyoff_claim_end(claimed);
-	return ret;
+	if (ret == 0)
+		ret = copyoff_check_destination(&pair->out, offer);
+	return ret == 0 ? copy_ranges(pair, offer, state, ranges, n) : ret;
 }
 
 const struct copyoff_backend copyoff_backend_nvme = {

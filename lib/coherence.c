@@ -276,9 +276,9 @@ struct rewriter {
 	char *buf;
 };
 
-static int rewrite_piece(const struct rewriter *w, uint64_t off, uint64_t len)
+/* [@off, @off + @len), which is at @src of the origin, as a whole. */
+static int rewrite_part(const struct rewriter *w, uint64_t src, uint64_t off, uint64_t len)
 {
-	uint64_t src = off + w->from.shift;
 	uint64_t start = copyoff_range_down(src, DIRECT_ALIGN);
 	uint64_t want = copyoff_range_up(src + len, DIRECT_ALIGN) - start;
 	ssize_t ret;
@@ -296,6 +296,24 @@ static int rewrite_piece(const struct rewriter *w, uint64_t off, uint64_t len)
 			return ret < 0 ? (int)ret : -EIO;
 	}
 	return 0;
+}
+
+/* At most REWRITE_PIECE bytes, from as many ranges as it takes. */
+static int rewrite_piece(const struct rewriter *w, uint64_t off, uint64_t len)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < w->from.n && ret == 0; i++) {
+		const struct copyoff_range *r = &w->from.ranges[i];
+		uint64_t start = off > (uint64_t)r->dst ? off : (uint64_t)r->dst;
+		uint64_t end = copyoff_range_min(off + len, (uint64_t)r->dst + r->len);
+
+		if (start < end)
+			ret = rewrite_part(
+				w, (uint64_t)r->src + w->from.shift + start - (uint64_t)r->dst,
+				start, end - start);
+	}
+	return ret;
 }
 
 /* What is cached of [@off, @end), or all of it if the kernel does not tell all. */

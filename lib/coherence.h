@@ -15,6 +15,8 @@
 
 #include "chain.h"
 
+#include <copyoff.h>
+
 enum { COPYOFF_CACHES = 64 }; /* further neighbours are left out */
 
 /* A device that caches bytes of another one, the first. */
@@ -55,10 +57,15 @@ int copyoff_coherence_flush_source(const struct copyoff_coherence *c, uint64_t o
 int copyoff_coherence_flush_destination(const struct copyoff_coherence *c, uint64_t off,
 					uint64_t len);
 
-/* Where what was copied can be read: byte 0 of the first device would be at @shift, mod 2^64. */
+/*
+ * Where what was copied can be read: what @ranges, whose destinations lie one
+ * behind the other, copied from is in @fd at their source offsets plus @shift.
+ */
 struct copyoff_origin {
 	int fd;
 	uint64_t shift;
+	const struct copyoff_range *ranges;
+	size_t n;
 };
 
 /*
