@@ -22,9 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -74,6 +74,12 @@ static uint64_t n_short; /* copies that ended early */
 static uint64_t random_state;
 static bool stacked; /* a device lies on another one: COPYOFF_TEST_STACKED */
 static unsigned char *buffer; /* aligned for direct access */
+
+/* The ioctl() of musl takes an int, which these requests do not fit. */
+static int control(int fd, unsigned long request, void *arg)
+{
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
 
 static struct {
 	char lines[LOG_LINES][200];
@@ -524,7 +530,7 @@ static void op_zero(unsigned long request, const char *name)
 	if (range[1] == 0)
 		return;
 	use(v);
-	if (ioctl(v->cached, request, range) == 0) {
+	if (control(v->cached, request, range) == 0) {
 		memset(model_of(v, off), 0, (size_t)range[1]);
 		return;
 	}
@@ -912,8 +918,8 @@ static void add_view(char *word)
 	must(v->cached >= 0 && v->direct >= 0, "open", v);
 	v->size = v->medium->size;
 	if (v->is_device)
-		must(ioctl(v->cached, BLKGETSIZE64, &v->size) == 0 &&
-			     ioctl(v->cached, BLKSSZGET, &block) == 0,
+		must(control(v->cached, BLKGETSIZE64, &v->size) == 0 &&
+			     control(v->cached, BLKSSZGET, &block) == 0,
 		     "size", v);
 	v->align = (uint64_t)block;
 	if (v->base + v->size > v->medium->size)
