@@ -20,32 +20,22 @@ enum {
 	RANGE_MOST = 1 << 30, /* a multiple of all blocks; bytes between two progress callbacks */
 };
 
-/* One side of the pair. */
-struct side {
-	bool is_loop; /* or a regular file */
-	struct copyoff_chain chain; /* as it was; its descriptors are closed */
-	uint64_t sequence; /* of the device's medium; 0: not known */
-	uint64_t size; /* of the device, for which caches were found */
-	struct copyoff_coherence caches;
-	char path[4096]; /* of the backing file */
-	int fd; /* of the file, during a copy */
+/* The file of one side of the pair: behind the loop device, or that side itself. */
+struct file {
+	bool is_backing;
+	char path[4096]; /* of a backing file */
+	int fd; /* during a copy */
 };
 
 struct state {
-	struct side in;
-	struct side out;
+	struct copyoff_bracket bracket;
+	struct file in;
+	struct file out;
 	struct copyoff_offer inner; /* for the files */
 	bool valid; /* all of it has been found out */
 };
 
 /* --- what lies beneath -------------------------------------------------------- */
-
-static uint64_t sequence_of(int fd)
-{
-	uint64_t sequence;
-
-	return copyoff_sys_disk_sequence(fd, &sequence) < 0 ? 0 : sequence;
-}
 
 static int not_a_loop(struct copyoff_offer *offer)
 {
@@ -53,108 +43,90 @@ static int not_a_loop(struct copyoff_offer *offer)
 			       "not loop devices on files, nor a loop device and a file", "");
 }
 
-static int find_side(const struct copyoff_end *end, struct side *side, struct copyoff_offer *offer)
+static int find_file(const struct copyoff_side *side, struct file *file,
+		     struct copyoff_offer *offer)
 {
-	const struct copyoff_chain *chain = &side->chain;
 	ssize_t len;
 
-	side->is_loop = end->kind == COPYOFF_KIND_BLOCK;
-	side->fd = -1;
-	if (!side->is_loop)
+	file->is_backing = side->is_device;
+	file->fd = -1;
+	if (!file->is_backing)
 		return 0;
-	side->sequence = sequence_of(end->fd);
-	side->size = end->size;
-	copyoff_chain_open(&side->chain, end->fd, end->rdev);
-	copyoff_coherence_find(&side->caches, chain, end->size);
-	copyoff_chain_close(&side->chain);
-	if (!chain->place.in_file)
+	if (!side->chain.place.in_file)
 		return not_a_loop(offer);
-	len = copyoff_sysfs_text(chain->lowest, "loop/backing_file", side->path,
-				 sizeof(side->path));
+	len = copyoff_sysfs_text(side->chain.lowest, "loop/backing_file", file->path,
+				 sizeof(file->path));
 	if (len < 0)
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, (int)len,
 				       "the kernel does not tell the path of the backing file", "");
 	return 0;
 }
 
-/* The same loop device on the same file, with the same offset and size? */
-static bool same_side(const struct copyoff_end *end, const struct side *side)
-{
-	return !side->is_loop ||
-	       (end->size == side->size && copyoff_chain_unchanged(&side->chain, end->fd) &&
-		sequence_of(end->fd) == side->sequence);
-}
-
-static bool unchanged(const struct copyoff_pair *pair, const struct state *state)
-{
-	return state->valid && same_side(&pair->in, &state->in) &&
-	       same_side(&pair->out, &state->out);
-}
-
-static int open_side(const struct copyoff_end *end, struct side *side, enum copyoff_access access,
-		     struct copyoff_offer *offer)
+static int open_file(const struct copyoff_end *end, const struct copyoff_side *side,
+		     struct file *file, enum copyoff_access access, struct copyoff_offer *offer)
 {
 	const struct copyoff_place *place = &side->chain.place;
 
-	side->fd = end->fd;
-	if (!side->is_loop)
+	file->fd = end->fd;
+	if (!file->is_backing)
 		return 0;
-	side->fd = -1;
+	file->fd = -1;
 	if (copyoff_sys_has_locks(place->ino))
 		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, EBUSY,
 				       "this process has POSIX locks on the backing file, which "
 				       "opening and closing it would drop",
 				       "use locks of open file descriptions (F_OFD_SETLK)");
-	side->fd = copyoff_sys_open_file(side->path, place->dev, place->ino, access);
-	if (side->fd == -EACCES || side->fd == -EPERM || side->fd == -EROFS)
-		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, side->fd,
+	file->fd = copyoff_sys_open_file(file->path, place->dev, place->ino, access);
+	if (file->fd == -EACCES || file->fd == -EPERM || file->fd == -EROFS)
+		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, file->fd,
 				       "the backing file may not be opened", "grant access to it");
-	if (side->fd == -ENOMEM || side->fd == -EMFILE || side->fd == -ENFILE)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, side->fd,
+	if (file->fd == -ENOMEM || file->fd == -EMFILE || file->fd == -ENFILE)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, file->fd,
 				       "no memory or descriptors for the backing file", "");
-	if (side->fd < 0)
-		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, side->fd,
+	if (file->fd < 0)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, file->fd,
 				       "the backing file cannot be found by its path: deleted, "
 				       "renamed, or in another mount namespace",
 				       "attach the loop device to a file that can be seen here");
 	return 0;
 }
 
-static void close_side(struct side *side)
+static void close_file(struct file *file)
 {
 	/* What was written to it is in its cache; the device reports errors of that. */
-	if (side->is_loop && side->fd >= 0)
-		(void)copyoff_sys_close(side->fd);
-	side->fd = -1;
+	if (file->is_backing && file->fd >= 0)
+		(void)copyoff_sys_close(file->fd);
+	file->fd = -1;
 }
 
 static int open_files(const struct copyoff_pair *pair, struct state *state,
 		      struct copyoff_offer *offer)
 {
-	int ret = open_side(&pair->in, &state->in, COPYOFF_ACCESS_READ, offer);
+	const struct copyoff_bracket *b = &state->bracket;
+	int ret = open_file(&pair->in, &b->in, &state->in, COPYOFF_ACCESS_READ, offer);
 
-	return ret ? ret : open_side(&pair->out, &state->out, COPYOFF_ACCESS_WRITE, offer);
+	return ret ? ret : open_file(&pair->out, &b->out, &state->out, COPYOFF_ACCESS_WRITE, offer);
 }
 
 static void close_files(struct state *state)
 {
-	close_side(&state->in);
-	close_side(&state->out);
+	close_file(&state->in);
+	close_file(&state->out);
 }
 
 /* The file of one side as an end of the inner pair. */
-static int file_end(const struct copyoff_end *outer, const struct side *side,
+static int file_end(const struct copyoff_end *outer, const struct file *file,
 		    struct copyoff_end *end)
 {
 	struct copyoff_stat st;
 	int ret;
 
 	*end = *outer;
-	if (!side->is_loop)
+	if (!file->is_backing)
 		return 0;
-	ret = copyoff_sys_stat(side->fd, &st);
+	ret = copyoff_sys_stat(file->fd, &st);
 	*end = (struct copyoff_end){
-		.fd = side->fd,
+		.fd = file->fd,
 		.kind = st.kind,
 		.dev = st.dev,
 		.ino = st.ino,
@@ -200,11 +172,14 @@ static int probe_files(const struct copyoff_pair *pair, struct state *state,
 static int find_files(const struct copyoff_pair *pair, struct state *state,
 		      struct copyoff_offer *offer)
 {
-	int ret = find_side(&pair->in, &state->in, offer);
+	const struct copyoff_bracket *b = &state->bracket;
+	int ret;
 
 	state->valid = false;
+	copyoff_bracket_find(&state->bracket, pair);
+	ret = find_file(&b->in, &state->in, offer);
 	if (ret == 0)
-		ret = find_side(&pair->out, &state->out, offer);
+		ret = find_file(&b->out, &state->out, offer);
 	if (ret == 0)
 		ret = copyoff_check_destination(&pair->out, offer);
 	if (ret == 0)
@@ -217,8 +192,8 @@ static int find_files(const struct copyoff_pair *pair, struct state *state,
 	offer->traits = state->inner.traits;
 	offer->limits = state->inner.limits;
 	offer->limits.max_range = RANGE_MOST;
-	offer->base_in = state->in.is_loop ? state->in.chain.place.base : 0;
-	offer->base_out = state->out.is_loop ? state->out.chain.place.base : 0;
+	offer->base_in = state->in.is_backing ? b->in.chain.place.base : 0;
+	offer->base_out = state->out.is_backing ? b->out.chain.place.base : 0;
 	state->valid = true;
 	return 0;
 }
@@ -260,41 +235,9 @@ static bool ends_within(const struct copyoff_end *file, uint64_t base, int64_t o
 static bool fits(const struct copyoff_pair *files, const struct copyoff_offer *offer,
 		 const struct state *state, const struct copyoff_range *r)
 {
-	return (!state->in.is_loop || ends_within(&files->in, offer->base_in, r->src, r->len)) &&
-	       (!state->out.is_loop || ends_within(&files->out, offer->base_out, r->dst, r->len));
-}
-
-/* Open what caches the two devices have; what cannot be opened leaves it to others. */
-static int begin(struct state *state, const struct copyoff_pair *pair, struct copyoff_offer *offer)
-{
-	int ret = 0;
-
-	if (state->in.is_loop)
-		ret = copyoff_coherence_begin(&state->in.caches, pair->in.fd);
-	if (ret == 0 && state->out.is_loop)
-		ret = copyoff_coherence_begin(&state->out.caches, pair->out.fd);
-	if (ret == 0)
-		return 0;
-	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-			       "a device beneath a loop device cannot be opened", "");
-}
-
-static void end(struct state *state)
-{
-	copyoff_coherence_end(&state->in.caches);
-	copyoff_coherence_end(&state->out.caches);
-}
-
-static int flush(const struct state *state, const struct copyoff_range *r)
-{
-	int ret = 0;
-
-	if (state->in.is_loop)
-		ret = copyoff_coherence_flush_source(&state->in.caches, (uint64_t)r->src, r->len);
-	if (ret == 0 && state->out.is_loop)
-		ret = copyoff_coherence_flush_destination(&state->out.caches, (uint64_t)r->dst,
-							  r->len);
-	return ret;
+	return (!state->in.is_backing || ends_within(&files->in, offer->base_in, r->src, r->len)) &&
+	       (!state->out.is_backing ||
+		ends_within(&files->out, offer->base_out, r->dst, r->len));
 }
 
 /* In pieces: the backend inside may want to be asked for less at a time. */
@@ -333,55 +276,40 @@ static int64_t copy_inside(const struct copyoff_pair *files, struct copyoff_offe
 	return ret;
 }
 
-/*
- * All of the range, also of what was not counted: it may have changed.  Where
- * that cannot be done, copying through the cache makes it right.
- */
-static int64_t drop(const struct copyoff_pair *pair, const struct copyoff_pair *files,
-		    struct copyoff_offer *offer, const struct state *state,
-		    const struct copyoff_range *r, int64_t copied)
-{
-	const struct copyoff_origin from = {
-		.fd = files->in.fd,
-		.shift = offer->base_in,
-		.ranges = r,
-		.n = 1,
-	};
-	int ret = 0;
+/* What copy_inside() is called with. */
+struct call {
+	const struct copyoff_pair *files;
+	struct copyoff_offer *offer;
+	const struct copyoff_range *range;
+};
 
-	if (state->out.is_loop)
-		ret = copyoff_coherence_drop(&state->out.caches, (uint64_t)r->dst, r->len,
-					     pair->out.direct, &from);
-	if (ret == 0 || copied < 0)
-		return copied;
-	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-			       "the page cache of the destination cannot be dropped", "");
+static int64_t copy_call(void *data)
+{
+	const struct call *c = data;
+
+	return copy_inside(c->files, c->offer, c->offer->priv, c->range);
 }
 
 /* With the files open. */
 static int64_t copy_range(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			  struct state *state, const struct copyoff_range *r)
 {
+	const struct copyoff_origin from = {
+		.fd = state->in.fd,
+		.shift = offer->base_in,
+		.ranges = r,
+		.n = 1,
+	};
 	struct copyoff_pair files;
-	int64_t ret = file_pair(pair, state, &files);
+	struct call call = { &files, offer, r };
+	int ret = file_pair(pair, state, &files);
 
 	if (ret < 0)
 		return ret;
 	if (!fits(&files, offer, state, r))
 		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
 				       "the backing file is shorter than the device", "");
-	ret = begin(state, pair, offer);
-	if (ret == 0)
-		ret = flush(state, r);
-	if (ret == 0) {
-		ret = copy_inside(&files, offer, state, r);
-		ret = drop(pair, &files, offer, state, r, ret);
-	}
-	end(state);
-	/* Bytes may have gone anywhere. */
-	if (ret > 0 && !unchanged(pair, state))
-		return -EIO;
-	return ret;
+	return copyoff_bracket_copy(&state->bracket, pair, offer, &from, copy_call, &call);
 }
 
 /* For the next call: this one's ranges were cut for what there was before. */
@@ -402,7 +330,7 @@ static int64_t loop_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	int64_t ret;
 
 	(void)n; /* limits.max_ranges is 1 */
-	if (!unchanged(pair, state))
+	if (!state->valid || !copyoff_bracket_holds(&state->bracket, pair))
 		return start_anew(pair, offer, state);
 	ret = copyoff_check_destination(&pair->out, offer);
 	if (ret == 0)

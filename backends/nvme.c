@@ -21,20 +21,10 @@ enum {
 	BUFFER_ALIGN = 4096,
 };
 
-/* One side of the pair. */
-struct side {
-	struct copyoff_chain chain; /* as it was: one level */
-	uint64_t sequence; /* of the device's medium; 0: not known */
-	uint64_t size; /* as it was when the present operation began */
-	uint64_t cached; /* size of the device for which caches were found */
-	struct copyoff_coherence caches;
-};
-
 struct state {
 	/* The descriptors of a command, or the answer to Identify. */
 	unsigned char buf[COPYOFF_NVME_RANGES_MOST * COPYOFF_NVME_RANGE_BYTES_MOST];
-	struct side in;
-	struct side out;
+	struct copyoff_bracket bracket;
 	uint32_t nsid;
 	unsigned format; /* of descriptors */
 	struct copyoff_nvme_namespace namespace;
@@ -46,31 +36,15 @@ _Static_assert(sizeof(((struct state *)0)->buf) >= COPYOFF_NVME_IDENTIFY_BYTES,
 
 /* --- which namespace --------------------------------------------------------------- */
 
-static uint64_t sequence_of(int fd)
-{
-	uint64_t sequence;
-
-	return copyoff_sys_disk_sequence(fd, &sequence) < 0 ? 0 : sequence;
-}
-
 static int not_a_namespace(struct copyoff_offer *offer)
 {
 	return copyoff_decline(offer, COPYOFF_REASON_FILE_TYPE, 0,
 			       "not NVMe namespaces, nor partitions of them", "");
 }
 
-static int find_side(const struct copyoff_end *end, struct side *side, struct copyoff_offer *offer)
+static bool is_stacked(const struct copyoff_side *side)
 {
-	bool stacked;
-
-	side->sequence = sequence_of(end->fd);
-	side->cached = end->size;
-	copyoff_chain_open(&side->chain, end->fd, end->rdev);
-	stacked = side->chain.n > 1 || side->chain.place.in_file;
-	if (!stacked)
-		copyoff_coherence_find(&side->caches, &side->chain, end->size);
-	copyoff_chain_close(&side->chain); /* and forget the levels */
-	return stacked ? not_a_namespace(offer) : 0;
+	return side->chain.n > 1 || side->chain.place.in_file;
 }
 
 /* Device mapper hands the question to the device beneath: sysfs must agree. */
@@ -89,13 +63,13 @@ static int find_namespace(const struct copyoff_pair *pair, struct state *state,
 			  struct copyoff_offer *offer)
 {
 	uint64_t nsid;
-	int ret = copyoff_sysfs_number(state->out.chain.lowest, "nsid", &nsid);
+	int ret = copyoff_sysfs_number(state->bracket.out.chain.lowest, "nsid", &nsid);
 
 	if (ret == -ENOENT || (ret == 0 && (nsid == 0 || nsid >= UINT32_MAX)))
 		return not_a_namespace(offer);
 	if (ret < 0)
 		return ret;
-	if (state->in.chain.lowest != state->out.chain.lowest)
+	if (state->bracket.in.chain.lowest != state->bracket.out.chain.lowest)
 		return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
 				       "source and destination are not on one namespace", "");
 	ret = check_id(&pair->in, nsid, offer);
@@ -235,7 +209,8 @@ static void set_limits(struct copyoff_offer *offer, const struct state *state)
 /* Partitions begin on a block, whatever table they are from. */
 static int check_starts(const struct state *state, struct copyoff_offer *offer)
 {
-	if ((state->in.chain.place.base | state->out.chain.place.base) % block_size(state))
+	if ((state->bracket.in.chain.place.base | state->bracket.out.chain.place.base) %
+	    block_size(state))
 		return copyoff_decline(offer, COPYOFF_REASON_ALIGNMENT, 0,
 				       "a partition does not begin on a block", "");
 	return 0;
@@ -270,21 +245,21 @@ static int find_capabilities(const struct copyoff_pair *pair, struct state *stat
 static int find_all(const struct copyoff_pair *pair, struct state *state,
 		    struct copyoff_offer *offer)
 {
-	int ret = find_side(&pair->in, &state->in, offer);
+	int ret;
 
 	state->valid = false;
-	if (ret == 0)
-		ret = find_side(&pair->out, &state->out, offer);
-	if (ret == 0)
-		ret = find_namespace(pair, state, offer);
+	copyoff_bracket_find(&state->bracket, pair);
+	if (is_stacked(&state->bracket.in) || is_stacked(&state->bracket.out))
+		return not_a_namespace(offer);
+	ret = find_namespace(pair, state, offer);
 	if (ret == 0)
 		ret = find_capabilities(pair, state, offer);
 	if (ret < 0)
 		return ret;
 	set_limits(offer, state);
 	offer->adjacent = true;
-	offer->base_in = state->in.chain.place.base;
-	offer->base_out = state->out.chain.place.base;
+	offer->base_in = state->bracket.in.chain.place.base;
+	offer->base_out = state->bracket.out.chain.place.base;
 	state->valid = true;
 	return 0;
 }
@@ -369,7 +344,7 @@ static void make_list(struct state *state, const struct copyoff_offer *offer,
 	}
 }
 
-static bool whole_disk(const struct side *side)
+static bool whole_disk(const struct copyoff_side *side)
 {
 	return side->chain.levels[0].rdev == side->chain.levels[0].disk;
 }
@@ -381,7 +356,7 @@ static int send(const struct copyoff_pair *pair, struct state *state,
 	enum copyoff_nvme_queue queue = state->old_ioctl ? COPYOFF_NVME_IO_OLD : COPYOFF_NVME_IO;
 	int ret = copyoff_sys_nvme_command(pair->out.fd, queue, command);
 
-	if (ret != -ENOTTY || state->old_ioctl || !whole_disk(&state->out))
+	if (ret != -ENOTTY || state->old_ioctl || !whole_disk(&state->bracket.out))
 		return ret;
 	ret = copyoff_sys_nvme_command(pair->out.fd, COPYOFF_NVME_IO_OLD, command);
 	state->old_ioctl = ret != -ENOTTY;
@@ -483,21 +458,10 @@ static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_o
 
 /* --- copy -------------------------------------------------------------------------------- */
 
-/* The same partition of the same medium?  0 is the sequence number of those without. */
-static bool same_side(const struct copyoff_end *end, const struct side *side)
-{
-	return end->size == side->cached && sequence_of(end->fd) == side->sequence &&
-	       copyoff_chain_unchanged(&side->chain, end->fd);
-}
-
-static bool unchanged(const struct copyoff_pair *pair, const struct state *state)
-{
-	return same_side(&pair->in, &state->in) && same_side(&pair->out, &state->out);
-}
-
 static bool as_found(const struct copyoff_pair *pair, const struct state *state)
 {
-	return state->valid && state->in.sequence && state->out.sequence && unchanged(pair, state);
+	return state->valid && copyoff_bracket_certain(&state->bracket) &&
+	       copyoff_bracket_holds(&state->bracket, pair);
 }
 
 static int formatted_anew(struct copyoff_offer *offer)
@@ -527,119 +491,37 @@ static int find_again(const struct copyoff_pair *pair, struct copyoff_offer *off
 	return ret;
 }
 
-static int find_size(const struct copyoff_end *end, const struct state *state, struct side *side,
-		     struct copyoff_offer *offer)
+/* What copy_by_command() is called with. */
+struct call {
+	const struct copyoff_pair *pair;
+	struct copyoff_offer *offer;
+	const struct copyoff_range *ranges;
+	size_t n;
+};
+
+static int64_t copy_call(void *data)
 {
-	uint32_t block;
-	int ret = copyoff_sys_block_size(end->fd, &side->size, &block);
+	const struct call *c = data;
 
-	if (ret < 0)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-				       "the size of a device cannot be found out", "");
-	return block == block_size(state) ? 0 : formatted_anew(offer);
-}
-
-static bool ends_within(const struct side *side, int64_t off, uint64_t len)
-{
-	return (uint64_t)off <= side->size && len <= side->size - (uint64_t)off;
-}
-
-/* Of the partition: the device knows only where the namespace ends. */
-static int check_bounds(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-			struct state *state, const struct copyoff_range *ranges, size_t n)
-{
-	int ret = find_size(&pair->in, state, &state->in, offer);
-
-	if (ret == 0)
-		ret = find_size(&pair->out, state, &state->out, offer);
-	for (size_t i = 0; i < n && ret == 0; i++) {
-		if (!ends_within(&state->in, ranges[i].src, ranges[i].len) ||
-		    !ends_within(&state->out, ranges[i].dst, ranges[i].len))
-			ret = copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
-					      "a device has become smaller", "");
-	}
-	return ret;
-}
-
-/* Open what caches the two devices have; what cannot be opened leaves it to others. */
-static int begin(const struct copyoff_pair *pair, struct state *state, struct copyoff_offer *offer)
-{
-	int ret = copyoff_coherence_begin(&state->in.caches, pair->in.fd);
-
-	if (ret == 0)
-		ret = copyoff_coherence_begin(&state->out.caches, pair->out.fd);
-	if (ret == 0)
-		return 0;
-	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-			       "what caches the devices have cannot be found out", "");
-}
-
-static int flush(const struct state *state, const struct copyoff_range *ranges, size_t n,
-		 uint64_t total)
-{
-	int ret = 0;
-
-	for (size_t i = 0; i < n && ret == 0; i++)
-		ret = copyoff_coherence_flush_source(&state->in.caches, (uint64_t)ranges[i].src,
-						     ranges[i].len);
-	if (ret == 0)
-		ret = copyoff_coherence_flush_destination(&state->out.caches,
-							  (uint64_t)ranges[0].dst, total);
-	return ret;
-}
-
-/*
- * All of the ranges, also of what was not counted: it may have changed.  Where
- * that cannot be done, copying through the cache makes it right.
- */
-static int64_t drop(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-		    const struct state *state, const struct copyoff_range *ranges, size_t n,
-		    uint64_t total, int64_t copied)
-{
-	const struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
-	int ret = copyoff_coherence_drop(&state->out.caches, (uint64_t)ranges[0].dst, total,
-					 pair->out.direct, &from);
-
-	if (ret == 0 || copied < 0)
-		return copied;
-	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-			       "the page cache of the destination cannot be dropped", "");
-}
-
-static int64_t copy_ranges(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-			   struct state *state, const struct copyoff_range *ranges, size_t n)
-{
-	uint64_t total = 0;
-	int64_t ret;
-
-	for (size_t i = 0; i < n; i++)
-		total += ranges[i].len;
-	ret = begin(pair, state, offer);
-	if (ret == 0)
-		ret = flush(state, ranges, n, total);
-	if (ret == 0) {
-		ret = copy_by_command(pair, offer, state, ranges, n);
-		ret = drop(pair, offer, state, ranges, n, total, ret);
-	}
-	copyoff_coherence_end(&state->in.caches);
-	copyoff_coherence_end(&state->out.caches);
-	/* Bytes may have gone anywhere. */
-	if (ret > 0 && !unchanged(pair, state))
-		return -EIO;
-	return ret;
+	return copy_by_command(c->pair, c->offer, c->offer->priv, c->ranges, c->n);
 }
 
 static int64_t nvme_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			 const struct copyoff_range *ranges, size_t n)
 {
+	const struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
+	struct call call = { pair, offer, ranges, n };
 	struct state *state = offer->priv;
 	int64_t ret = find_again(pair, offer, state);
 
+	/* The size is that of the partition: the device knows only where the namespace ends. */
 	if (ret == 0)
-		ret = check_bounds(pair, offer, state, ranges, n);
+		ret = copyoff_bracket_fits(pair, offer, ranges, n, (uint32_t)block_size(state));
 	if (ret == 0)
 		ret = copyoff_check_destination(&pair->out, offer);
-	return ret == 0 ? copy_ranges(pair, offer, state, ranges, n) : ret;
+	if (ret < 0)
+		return ret;
+	return copyoff_bracket_copy(&state->bracket, pair, offer, &from, copy_call, &call);
 }
 
 const struct copyoff_backend copyoff_backend_nvme = {

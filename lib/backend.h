@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bracket.h"
 #include "chain.h"
 #include "coherence.h"
 #include "facts.h"
