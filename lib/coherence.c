@@ -4,8 +4,9 @@
  *
  * posix_fadvise(POSIX_FADV_DONTNEED) leaves pages that are only partly in its
  * range, dirty, locked by a reader or mapped, and does not say so; BLKFLSBUF is
- * no better.  Hence ranges are rounded out, the result is looked at, and what
- * stays is overwritten in place.
+ * no better.  Hence ranges are rounded out, and the result is looked at.  What
+ * stays is invalidated, which takes a descriptor with O_DIRECT; and what is
+ * there even then is overwritten in place.
  */
 #include "internal.h"
 #include "sysfs.h"
@@ -22,10 +23,8 @@ enum { FOLIO_MOST = 2 << 20 };
 
 enum {
 	SECTOR = 512, /* what sysfs counts in */
-	DROPS_MOST = 64,
-	DROPS_IN_VAIN = 8,
-	WAITS_MOST = 200,
-	PAUSE_NS = 1000 * 1000,
+	DROPS_MOST = 4,
+	INVALIDATIONS_MOST = 4,
 	REWRITE_PIECE = 256 << 10,
 	DIRECT_ALIGN = 4096,
 };
@@ -201,77 +200,78 @@ int copyoff_coherence_flush_destination(const struct copyoff_coherence *c, uint6
 
 /* --- after the copy ------------------------------------------------------------- */
 
-/* Pages of the range in the cache; -errno if the kernel does not tell. */
-static int64_t cached_pages(int fd, uint64_t off, uint64_t len)
+/*
+ * What is clean, and neither locked nor mapped, goes.  True if nothing is left,
+ * which only cachestat(2) tells: mincore(2) does not count pages that are being
+ * read, with old bytes if the read began before the copy.
+ */
+static bool drop_unused(const struct copyoff_cache *cache, const struct copyoff_span *part)
 {
-	int64_t ret = copyoff_sys_cachestat(fd, (int64_t)off, (int64_t)len);
+	struct copyoff_span wide = round_out(part);
+	int64_t left = 1;
 
-	return ret >= 0 ? ret : copyoff_sys_mincore(fd, (int64_t)off, (int64_t)len);
+	for (int i = 0; i < DROPS_MOST && left > 0; i++) {
+		(void)copyoff_sys_drop_cache(cache->fd, (int64_t)wide.start,
+					     (int64_t)(wide.end - wide.start));
+		left = copyoff_sys_cachestat(cache->fd, (int64_t)part->start,
+					     (int64_t)(part->end - part->start));
+	}
+	return left == 0;
 }
 
-static bool has_cachestat(int fd)
+/* Pages of the range in the cache; -errno if the kernel does not tell. */
+static int64_t cached_pages(int fd, const struct copyoff_span *part)
 {
-	return copyoff_sys_cachestat(fd, 0, 1) >= 0;
+	const int64_t off = (int64_t)part->start, len = (int64_t)(part->end - part->start);
+	int64_t ret = copyoff_sys_cachestat(fd, off, len);
+
+	return ret >= 0 ? ret : copyoff_sys_mincore(fd, off, len);
 }
 
 /*
- * mincore(2) does not count pages that are being read.  They may get old bytes
- * only if the read was in flight when the copy was made; so once there was none,
- * and a moment later, since a request is not counted any more shortly before its
- * pages are there, no such page is left.  That is no proof, other than what
- * cachestat(2) says.  False: there are always some, or the kernel does not count.
+ * @fd is open for writing with O_DIRECT.  True if nothing old is left: what was
+ * being read when this began was waited for, and what is read later is new.  So it
+ * does not matter that mincore(2) does not count all.  False also if others read
+ * new bytes all the time.
  */
-static bool reads_have_ended(uint64_t rdev, uint64_t disk)
+static bool invalidate(int fd, const struct copyoff_span *part)
 {
-	uint64_t counts;
+	struct copyoff_span wide = round_out(part);
 
-	if (copyoff_sysfs_number(disk, "queue/iostats", &counts) < 0 || !counts)
-		return false;
-	for (int i = 0; i < WAITS_MOST; i++) {
-		char text[64];
-		const char *reads = text;
-
-		/* "       0        1": reads and writes */
-		if (copyoff_sysfs_text(rdev, "inflight", text, sizeof(text)) < 0)
+	for (int i = 0; fd >= 0 && i < INVALIDATIONS_MOST; i++) {
+		if (copyoff_sys_invalidate_range(fd, (int64_t)wide.start,
+						 (int64_t)(wide.end - wide.start)) < 0)
 			return false;
-		while (*reads == ' ')
-			reads++;
-		copyoff_sys_pause(PAUSE_NS);
-		if (reads[0] == '0')
+		if (cached_pages(fd, part) == 0)
 			return true;
 	}
 	return false;
 }
 
-/*
- * A page that a reader has locked is free soon, one that is mapped is not: go
- * on as long as it helps.  True if nothing is cached any more.
- */
-static bool drop(const struct copyoff_cache *cache, const struct copyoff_span *part)
+static void close_if_open(int fd)
 {
-	struct copyoff_span wide = round_out(part);
-	int64_t least = INT64_MAX;
-	int in_vain = 0;
+	if (fd >= 0)
+		(void)copyoff_sys_close(fd); /* what was written is in the cache */
+}
 
-	if (!has_cachestat(cache->fd) && !reads_have_ended(cache->rdev, cache->disk))
-		return false;
-	for (int i = 0; i < DROPS_MOST && in_vain < DROPS_IN_VAIN; i++) {
-		int64_t left;
+/* Of a device beneath the first. */
+static bool drop_beneath(const struct copyoff_cache *cache, const struct copyoff_span *part)
+{
+	bool gone = drop_unused(cache, part);
+	int direct;
 
-		(void)copyoff_sys_drop_cache(cache->fd, (int64_t)wide.start,
-					     (int64_t)(wide.end - wide.start));
-		left = cached_pages(cache->fd, part->start, part->end - part->start);
-		if (left <= 0)
-			return left == 0;
-		in_vain = left < least ? 0 : in_vain + 1;
-		least = left < least ? left : least;
-	}
-	return false;
+	if (gone)
+		return true;
+	direct = copyoff_sys_reopen(cache->fd, COPYOFF_ACCESS_DIRECT);
+	gone = invalidate(direct, part);
+	close_if_open(direct);
+	return gone;
 }
 
 /* For overwriting the cache of the first device. */
 struct rewriter {
 	int cached; /* writes to the cache */
+	int direct; /* invalidates it; < 0: none */
 	struct copyoff_origin from;
 	char *buf;
 };
@@ -316,19 +316,18 @@ static int rewrite_piece(const struct rewriter *w, uint64_t off, uint64_t len)
 	return ret;
 }
 
-/* What is cached of [@off, @end), or all of it if the kernel does not tell all. */
+/* What is still cached of [@off, @end). */
 static int rewrite_cached(const struct rewriter *w, uint64_t off, uint64_t end)
 {
-	bool all = !has_cachestat(w->cached);
 	int ret = 0;
 
 	while (off < end && ret == 0) {
 		uint64_t next = copyoff_range_down(off, REWRITE_PIECE) + REWRITE_PIECE;
+		struct copyoff_span piece = { off, copyoff_range_min(next, end) };
 
-		next = copyoff_range_min(next, end);
-		if (all || cached_pages(w->cached, off, next - off) != 0)
-			ret = rewrite_piece(w, off, next - off);
-		off = next;
+		if (!invalidate(w->direct, &piece))
+			ret = rewrite_piece(w, off, piece.end - off);
+		off = piece.end;
 	}
 	return ret;
 }
@@ -352,52 +351,66 @@ static int rewrite_edges(const struct rewriter *w, uint64_t off, uint64_t end, u
 	return ret;
 }
 
-static int rewrite(int fd, bool is_direct, const struct copyoff_origin *from, uint64_t off,
-		   uint64_t end, uint64_t page, bool all)
+/* With the descriptors open. */
+static int rewrite(struct rewriter *w, const struct copyoff_span *part, uint64_t page, bool all)
 {
-	struct rewriter w = { .cached = fd, .from = *from };
 	int ret = 0;
 
-	w.buf = copyoff_sys_alloc(REWRITE_PIECE + 2 * DIRECT_ALIGN, DIRECT_ALIGN);
-	if (!w.buf)
+	w->buf = copyoff_sys_alloc(REWRITE_PIECE + 2 * DIRECT_ALIGN, DIRECT_ALIGN);
+	if (!w->buf)
 		return -ENOMEM;
-	if (is_direct)
-		w.cached = copyoff_sys_reopen(fd, COPYOFF_ACCESS_WRITE);
-	if (w.cached < 0)
-		ret = w.cached;
-	if (ret == 0 && all)
-		ret = rewrite_cached(&w, off, end);
+	if (all)
+		ret = rewrite_cached(w, part->start, part->end);
 	if (ret == 0)
-		ret = rewrite_edges(&w, off, end, page);
-	if (is_direct && w.cached >= 0)
-		(void)copyoff_sys_close(w.cached); /* what was written is in the cache */
-	copyoff_sys_free(w.buf);
+		ret = rewrite_edges(w, part->start, part->end, page);
+	copyoff_sys_free(w->buf);
+	return ret;
+}
+
+/* Of the first device. */
+static int drop_first(const struct copyoff_cache *cache, const struct copyoff_span *part,
+		      bool is_direct, const struct copyoff_origin *from)
+{
+	const uint64_t page = copyoff_sys_page_size();
+	const bool whole = part->start % page == 0 && part->end % page == 0;
+	struct rewriter w = { .cached = -1, .direct = -1, .from = *from };
+	bool gone = drop_unused(cache, part);
+	int again = -1, ret = 0;
+
+	if (!gone) {
+		if (!is_direct)
+			again = copyoff_sys_reopen(cache->fd, COPYOFF_ACCESS_DIRECT);
+		w.direct = is_direct ? cache->fd : again;
+		gone = invalidate(w.direct, part);
+	}
+	if (!gone || !whole) {
+		w.cached =
+			is_direct ? copyoff_sys_reopen(cache->fd, COPYOFF_ACCESS_WRITE) : cache->fd;
+		ret = w.cached < 0 ? w.cached : rewrite(&w, part, page, !gone);
+		if (is_direct)
+			close_if_open(w.cached);
+	}
+	close_if_open(again);
 	return ret;
 }
 
 int copyoff_coherence_drop(const struct copyoff_coherence *c, uint64_t off, uint64_t len,
 			   bool direct, const struct copyoff_origin *from)
 {
-	const uint64_t page = copyoff_sys_page_size();
-	const struct copyoff_cache *first = &c->caches[0];
-	uint64_t end = copyoff_range_min(off + len, first->to);
 	struct copyoff_span part;
-	bool gone = true;
 
 	/* From the bottom up: what is read again further up comes from there. */
 	for (size_t i = c->n; i-- > 1;) {
 		/* Reading without a cache above it would still use this one. */
-		if (c->caches[i].beneath && part_of(&c->caches[i], off, end, &part) &&
-		    !drop(&c->caches[i], &part))
+		if (c->caches[i].beneath && part_of(&c->caches[i], off, off + len, &part) &&
+		    !drop_beneath(&c->caches[i], &part))
 			return -EBUSY;
 	}
 	for (size_t i = 1; i < c->n; i++) {
-		if (!c->caches[i].beneath && part_of(&c->caches[i], off, end, &part))
-			(void)drop(&c->caches[i], &part); /* as far as it goes */
+		if (!c->caches[i].beneath && part_of(&c->caches[i], off, off + len, &part))
+			(void)drop_unused(&c->caches[i], &part); /* as far as it goes */
 	}
-	if (part_of(first, off, end, &part))
-		gone = drop(first, &part);
-	if (off >= end || (gone && off % page == 0 && end % page == 0))
-		return 0;
-	return rewrite(first->fd, direct, from, off, end, page, !gone);
+	return part_of(&c->caches[0], off, off + len, &part)
+		       ? drop_first(&c->caches[0], &part, direct, from)
+		       : 0;
 }

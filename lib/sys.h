@@ -141,13 +141,14 @@ int64_t copyoff_sys_fs_type(int fd);
 uint64_t copyoff_sys_file_size_limit(void);
 
 /*
- * A second descriptor of the same file with its own position and without
- * O_DIRECT, through /proc.  -EBUSY if the process has POSIX locks on the file,
- * which closing it would drop.
+ * A second descriptor of the same file with its own position, through /proc;
+ * only COPYOFF_ACCESS_DIRECT, which is for reading and writing, has O_DIRECT.
+ * -EBUSY if the process has POSIX locks on the file, which closing it would drop.
  */
 enum copyoff_access {
 	COPYOFF_ACCESS_READ,
 	COPYOFF_ACCESS_WRITE,
+	COPYOFF_ACCESS_DIRECT,
 };
 int copyoff_sys_reopen(int fd, enum copyoff_access access);
 int copyoff_sys_close(int fd);
@@ -211,6 +212,15 @@ int copyoff_sys_drop_cache(int fd, int64_t off, int64_t len);
 int64_t copyoff_sys_cachestat(int fd, int64_t off, int64_t len);
 int64_t copyoff_sys_mincore(int fd, int64_t off, int64_t len);
 uint64_t copyoff_sys_page_size(void);
+
+/*
+ * Write back what is dirty in a range of the block device @fd, open for writing
+ * with O_DIRECT, and take all pages out of the cache that are not made dirty
+ * again meanwhile: the kernel waits for those that are locked or being read, and
+ * unmaps those that are mapped.  Nothing is written to the device but what was
+ * dirty.  Multiples of the page.
+ */
+int copyoff_sys_invalidate_range(int fd, int64_t off, int64_t len);
 
 /* Memory for I/O, aligned to @align (a power of two); NULL: none. */
 void *copyoff_sys_alloc(size_t size, size_t align);

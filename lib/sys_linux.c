@@ -459,6 +459,7 @@ int copyoff_sys_reopen(int fd, enum copyoff_access access)
 	static const int access_flags[] = {
 		[COPYOFF_ACCESS_READ] = O_RDONLY,
 		[COPYOFF_ACCESS_WRITE] = O_WRONLY,
+		[COPYOFF_ACCESS_DIRECT] = O_RDWR | O_DIRECT,
 	};
 	int mode = fcntl(fd, F_GETFL);
 	char path[40];

@@ -298,6 +298,14 @@ int copyoff_sys_drop_cache(int fd, int64_t off, int64_t len)
 	return -ENOSYS;
 }
 
+int copyoff_sys_invalidate_range(int fd, int64_t off, int64_t len)
+{
+	(void)fd;
+	(void)off;
+	(void)len;
+	return -ENOSYS;
+}
+
 int64_t copyoff_sys_cachestat(int fd, int64_t off, int64_t len)
 {
 	(void)fd;

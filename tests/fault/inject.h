@@ -47,6 +47,7 @@ enum {
 	X(drop_cache, CAN_ERR)                                                                     \
 	X(cachestat, CAN_ERR)                                                                      \
 	X(mincore, CAN_ERR)                                                                        \
+	X(invalidate_range, CAN_ERR)                                                               \
 	X(page_size, 0)                                                                            \
 	X(pread, CAN_ERR | CAN_COUNT)                                                              \
 	X(pwrite, CAN_ERR | CAN_COUNT)                                                             \

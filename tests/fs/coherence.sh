@@ -29,8 +29,16 @@ partition() {
 
 truncate -s $((32 * MIB)) "$mnt/a" "$mnt/b"
 place=()
+case $case in
 # With a size of whole pages, the cache writes whole pages.
-[[ $case != edges ]] || place=(--offset 4608 --sizelimit $((24 * MIB)))
+edges) place=(--offset 4608 --sizelimit $((24 * MIB))) ;;
+# More than one write(2) takes, and an end within a page.
+invalidate) truncate -s $((5 * 1024 * MIB + 512)) "$mnt/b" ;;
+invalidate-4096)
+	truncate -s $((5 * 1024 * MIB)) "$mnt/b"
+	place=(--sector-size 4096)
+	;;
+esac
 attach "$mnt/a" "${place[@]}"
 a=$device
 attach "$mnt/b" "${place[@]}"
@@ -59,4 +67,7 @@ stacked)
 	;;
 *) devices=("$a" "$b") ;;
 esac
-"$programs/fs-coherence" "$case" "${devices[@]}"
+"$programs/fs-coherence" "${case%-4096}" "${devices[@]}"
+# Nothing was written that had not been there.
+[[ $case != invalidate* || $(allocated "$mnt/b") -le $((8 * 1024)) ]] ||
+	die "$(allocated "$mnt/b") KiB were written"

@@ -278,6 +278,7 @@ int __wrap_copyoff_sys_reopen(int fd, enum copyoff_access access);
 int __wrap_copyoff_sys_flush_range(int fd, int64_t off, int64_t len);
 int __wrap_copyoff_sys_drop_cache(int fd, int64_t off, int64_t len);
 int64_t __wrap_copyoff_sys_cachestat(int fd, int64_t off, int64_t len);
+int __wrap_copyoff_sys_invalidate_range(int fd, int64_t off, int64_t len);
 ssize_t __wrap_copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off);
 ssize_t __wrap_copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off);
 
@@ -496,6 +497,15 @@ int64_t __wrap_copyoff_sys_cachestat(int fd, int64_t off, int64_t len)
 	(void)off;
 	(void)len;
 	return w.cached;
+}
+
+/* The pages stay, or are there again. */
+int __wrap_copyoff_sys_invalidate_range(int fd, int64_t off, int64_t len)
+{
+	(void)fd;
+	(void)off;
+	(void)len;
+	return fault();
 }
 
 ssize_t __wrap_copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off)
