@@ -95,6 +95,9 @@ COPYOFF_API unsigned copyoff_version(void);
  *                          may share extents (reflink, copy_file_range(2)).
  * COPYOFF_REQUIRE_SHARE    Clone extents or fail with EOPNOTSUPP.
  *                          With COPYOFF_NO_SHARE: EINVAL.
+ * COPYOFF_NO_RAW           No commands to devices, behind page cache and file
+ *                          system: no backend with COPYOFF_TRAIT_RAW copies,
+ *                          and none is asked whether it could.
  * COPYOFF_SYNC             The bytes counted are on stable storage when the
  *                          call returns, as after fdatasync(2).  If that
  *                          cannot be had, the call fails and counts nothing.
@@ -118,6 +121,7 @@ COPYOFF_API unsigned copyoff_version(void);
 #define COPYOFF_REQUIRE_OFFLOAD 0x0001u
 #define COPYOFF_NO_SHARE        0x0002u
 #define COPYOFF_REQUIRE_SHARE   0x0004u
+#define COPYOFF_NO_RAW          0x0008u
 #define COPYOFF_SYNC            0x0010u
 #define COPYOFF_SPARSE          0x0020u
 #define COPYOFF_VERIFY          0x0040u

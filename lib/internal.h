@@ -213,8 +213,8 @@ const char *copyoff_errno_name(int err);
 /* --- check.c ----------------------------------------------------------- */
 
 #define COPYOFF_FLAGS_ALL                                                                          \
-	(COPYOFF_REQUIRE_OFFLOAD | COPYOFF_NO_SHARE | COPYOFF_REQUIRE_SHARE | COPYOFF_SYNC |       \
-	 COPYOFF_SPARSE | COPYOFF_VERIFY)
+	(COPYOFF_REQUIRE_OFFLOAD | COPYOFF_NO_SHARE | COPYOFF_REQUIRE_SHARE | COPYOFF_NO_RAW |     \
+	 COPYOFF_SYNC | COPYOFF_SPARSE | COPYOFF_VERIFY)
 
 /*
  * Descriptors and flags, in the order of the kernel (generic_copy_file_checks

@@ -115,6 +115,8 @@ const char *copyoff_forbidden(unsigned traits, unsigned flags)
 	if ((flags & COPYOFF_NO_SHARE) &&
 	    (traits & (COPYOFF_TRAIT_SHARES | COPYOFF_TRAIT_MAY_SHARE)))
 		return "may share extents, which COPYOFF_NO_SHARE forbids";
+	if ((flags & COPYOFF_NO_RAW) && (traits & COPYOFF_TRAIT_RAW))
+		return "sends commands to the device, which COPYOFF_NO_RAW forbids";
 	if ((flags & COPYOFF_REQUIRE_SHARE) && !(traits & COPYOFF_TRAIT_SHARES))
 		return "does not promise to share extents, which COPYOFF_REQUIRE_SHARE asks for";
 	if ((flags & COPYOFF_REQUIRE_OFFLOAD) && (traits & COPYOFF_TRAIT_HOST))
@@ -135,8 +137,8 @@ struct copyoff_offer *copyoff_route_offer(struct copyoff_ctx *ctx, struct copyof
 	if (!offer->backend || filtered(ctx, i))
 		return NULL;
 	if (offer->state == COPYOFF_OFFER_UNKNOWN) {
-		/* Where sharing is forbidden, do not even ask for it. */
-		if (copyoff_forbidden(offer->traits, flags & COPYOFF_NO_SHARE))
+		/* Where sharing or commands are forbidden, do not even ask for them. */
+		if (copyoff_forbidden(offer->traits, flags & (COPYOFF_NO_SHARE | COPYOFF_NO_RAW)))
 			return NULL;
 		probe(ctx, &route->pair, offer);
 	}

@@ -377,6 +377,7 @@ static const char usage[] =
 	"      --reflink[=WHEN]      share blocks with SRC: always (also without WHEN),\n"
 	"                            never, or auto, if it can be done (default)\n"
 	"      --require-offload     fail rather than move bytes through host memory\n"
+	"      --no-raw              send no commands to devices\n"
 	"      --sparse              make holes of SRC holes of DST, also over data\n"
 	"      --sync                return when DST is on stable storage\n"
 	"      --verify              read back and compare\n"
@@ -395,7 +396,7 @@ static const char usage[] =
 const struct command command_copy = {
 	.name = "copy",
 	.run = run,
-	.letters = "rFLOSYCBpJv",
+	.letters = "rFLOWSYCBpJv",
 	.min_operands = 2,
 	.max_operands = INT_MAX,
 	.usage = usage,

@@ -167,7 +167,7 @@ static const char usage[] =
 	"Says for every backend whether it can copy SRC to DST, within which limits, or\n"
 	"why not and what to do about it.  Changes nothing; DST need not exist.\n"
 	"\n"
-	"      --reflink[=WHEN], --require-offload, --sparse, --sync, --verify,\n"
+	"      --reflink[=WHEN], --require-offload, --no-raw, --sparse, --sync, --verify,\n"
 	"      --backend LIST        explain a copy with this option, see copyoff copy\n"
 	"      --json                write JSON\n"
 	"  -h, --help                show this text\n"
@@ -179,7 +179,7 @@ static const char usage[] =
 const struct command command_explain = {
 	.name = "explain",
 	.run = run,
-	.letters = "LOSYCBJ",
+	.letters = "LOWSYCBJ",
 	.min_operands = 2,
 	.max_operands = 2,
 	.usage = usage,

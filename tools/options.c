@@ -16,6 +16,7 @@
 enum {
 	OPT_RANGES_FILE = 'F',
 	OPT_REFLINK = 'L',
+	OPT_NO_RAW = 'W',
 	OPT_REQUIRE_OFFLOAD = 'O',
 	OPT_SPARSE = 'S',
 	OPT_SYNC = 'Y',
@@ -31,6 +32,7 @@ static const struct option long_options[] = {
 	{ "ranges-file", required_argument, NULL, OPT_RANGES_FILE },
 	{ "reflink", optional_argument, NULL, OPT_REFLINK },
 	{ "require-offload", no_argument, NULL, OPT_REQUIRE_OFFLOAD },
+	{ "no-raw", no_argument, NULL, OPT_NO_RAW },
 	{ "sparse", no_argument, NULL, OPT_SPARSE },
 	{ "sync", no_argument, NULL, OPT_SYNC },
 	{ "verify", no_argument, NULL, OPT_VERIFY },
@@ -140,6 +142,9 @@ static int set_option(struct options *o, int letter, const char *argument, struc
 		return set_reflink(o, argument, f);
 	case OPT_REQUIRE_OFFLOAD:
 		o->flags |= COPYOFF_REQUIRE_OFFLOAD;
+		break;
+	case OPT_NO_RAW:
+		o->flags |= COPYOFF_NO_RAW;
 		break;
 	case OPT_SPARSE:
 		o->flags |= COPYOFF_SPARSE;

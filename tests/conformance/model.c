@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLAGS_ALL 0x77u
+#define FLAGS_ALL 0x7fu
 
 void model_init(struct model *m)
 {

@@ -158,12 +158,44 @@ START_TEST(test_require_offload)
 }
 END_TEST
 
+/* 8.7: nobody is used who sends commands, and all is copied nevertheless. */
+START_TEST(test_no_raw)
+{
+	copyoff_ctx *ctx = context_new(0, 0);
+	struct file in, out;
+	copyoff_plan *plan;
+
+	file_make(&in, SIZE, 1);
+	file_make(&out, M, 2);
+	checked_copy((enum how)_i, ctx, &in, 100, &out, 5, SIZE, COPYOFF_NO_RAW);
+	checked_copy((enum how)_i, ctx, &in, 0, &out, 4096, SIZE, COPYOFF_NO_RAW | COPYOFF_SYNC);
+	plan = copyoff_plan_new(ctx, in.fd, out.fd, COPYOFF_NO_RAW);
+	ck_assert_ptr_nonnull(plan);
+	for (size_t i = 0; i < copyoff_plan_count(plan); i++) {
+		const struct copyoff_verdict *v = copyoff_plan_verdict(plan, i);
+
+		if (!(v->traits & COPYOFF_TRAIT_RAW))
+			continue;
+		ck_assert(!v->usable);
+		if (v->reason != COPYOFF_REASON_NOT_BUILT && v->reason != COPYOFF_REASON_FILTERED)
+			ck_assert_msg(v->reason == COPYOFF_REASON_POLICY &&
+					      strstr(v->text, "COPYOFF_NO_RAW"),
+				      "%s: %s", v->backend, v->text);
+	}
+	copyoff_plan_free(plan);
+	file_close(&in);
+	file_close(&out);
+	copyoff_ctx_free(ctx);
+}
+END_TEST
+
 /* 1.7: an empty file ends at once, whatever is asked for. */
 START_TEST(test_empty_file)
 {
 	static const unsigned flags[] = { COPYOFF_REQUIRE_SHARE, COPYOFF_REQUIRE_OFFLOAD,
-					  COPYOFF_NO_SHARE,      COPYOFF_SPARSE,
-					  COPYOFF_SYNC,          COPYOFF_VERIFY };
+					  COPYOFF_NO_SHARE,      COPYOFF_NO_RAW,
+					  COPYOFF_SPARSE,        COPYOFF_SYNC,
+					  COPYOFF_VERIFY };
 
 	for (size_t k = 0; k < COUNT(flags); k++) {
 		copyoff_ctx *ctx = context_new(0, 0);
@@ -443,6 +475,7 @@ TCase *cases_policy(void)
 	tcase_add_loop_test(tc, test_no_share, 0, HOW_COUNT);
 	tcase_add_loop_test(tc, test_require_share, 0, HOW_COUNT);
 	tcase_add_loop_test(tc, test_require_offload, 0, HOW_COUNT);
+	tcase_add_loop_test(tc, test_no_raw, 0, HOW_COUNT);
 	tcase_add_loop_test(tc, test_empty_file, 0, HOW_COUNT);
 	tcase_add_loop_test(tc, test_sync_and_verify, 0, HOW_COUNT);
 	tcase_add_test(tc, test_result);

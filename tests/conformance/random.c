@@ -174,6 +174,7 @@ static unsigned any_flags(void)
 					  0,
 					  COPYOFF_SPARSE,
 					  COPYOFF_NO_SHARE,
+					  COPYOFF_NO_RAW,
 					  COPYOFF_SPARSE | COPYOFF_NO_SHARE,
 					  COPYOFF_VERIFY,
 					  COPYOFF_VERIFY | COPYOFF_SPARSE,

@@ -67,6 +67,7 @@ static unsigned parse_flags(char *list)
 		{ "require-offload", COPYOFF_REQUIRE_OFFLOAD },
 		{ "no-share", COPYOFF_NO_SHARE },
 		{ "require-share", COPYOFF_REQUIRE_SHARE },
+		{ "no-raw", COPYOFF_NO_RAW },
 		{ "sync", COPYOFF_SYNC },
 		{ "sparse", COPYOFF_SPARSE },
 		{ "verify", COPYOFF_VERIFY },

@@ -38,7 +38,7 @@ same src dst
 run 0 "$copyoff" copy --reflink=always --reflink=auto src dst
 same src dst
 
-for options in --reflink=auto --reflink=never --sparse --sync --verify "--sync --verify --sparse"; do
+for options in --reflink=auto --reflink=never --sparse --sync --verify --no-raw "--sync --verify --sparse"; do
 	rm -f dst
 	# shellcheck disable=SC2086
 	run 0 "$copyoff" copy $options src dst

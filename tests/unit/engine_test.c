@@ -589,6 +589,13 @@ START_TEST(test_policy)
 		{ 0, COPYOFF_REQUIRE_SHARE, false },
 		{ COPYOFF_TRAIT_SHARES, COPYOFF_REQUIRE_SHARE | COPYOFF_REQUIRE_OFFLOAD, true },
 		{ 0, COPYOFF_NO_SHARE | COPYOFF_REQUIRE_OFFLOAD, true },
+		{ COPYOFF_TRAIT_RAW, 0, true },
+		{ COPYOFF_TRAIT_RAW, COPYOFF_REQUIRE_OFFLOAD, true },
+		{ COPYOFF_TRAIT_RAW, COPYOFF_NO_RAW, false },
+		{ COPYOFF_TRAIT_RAW | COPYOFF_TRAIT_PRIV, COPYOFF_NO_RAW | COPYOFF_REQUIRE_OFFLOAD,
+		  false },
+		{ COPYOFF_TRAIT_PRIV, COPYOFF_NO_RAW, true },
+		{ COPYOFF_TRAIT_SHARES, COPYOFF_NO_RAW | COPYOFF_REQUIRE_SHARE, true },
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -600,8 +607,8 @@ START_TEST(test_policy)
 		ck_assert_int_eq(run_one(0, 0, 1000, cases[i].flags),
 				 cases[i].used ? 1000 : -EOPNOTSUPP);
 		ck_assert_uint_eq(fakes[0].copies, cases[i].used);
-		/* Where sharing is forbidden, it is not even asked for. */
-		if (cases[i].flags & COPYOFF_NO_SHARE)
+		/* Where sharing or commands are forbidden, they are not even asked for. */
+		if (cases[i].flags & (COPYOFF_NO_SHARE | COPYOFF_NO_RAW))
 			ck_assert_uint_eq(fakes[0].probes, cases[i].used);
 		if (cases[i].used)
 			ck_assert_uint_eq(fake_ctx.result.bytes_offloaded,

@@ -971,6 +971,25 @@ START_TEST(test_refusal)
 }
 END_TEST
 
+/* Not a single command: neither to ask nor to copy, also where it was asked before. */
+START_TEST(test_no_raw)
+{
+	for (int i = 0; i < 2; i++) {
+		use("nvme,readwrite");
+		w.identifies = w.n_commands = 0;
+		ck_assert_int_eq(copy(PART1, 0, PART2, 0, 1 << 20, COPYOFF_NO_RAW), 1 << 20);
+		ck_assert_uint_eq(w.identifies + w.n_commands, 0);
+		ck_assert_uint_eq(copied_by("readwrite"), 1u << (20 + i));
+		ck_assert_ptr_nonnull(strstr(ctx.message, "COPYOFF_NO_RAW"));
+		use("nvme");
+		ck_assert_int_eq(copy(PART1, 0, PART2, 0, 1 << 20, COPYOFF_NO_RAW), -EOPNOTSUPP);
+		ck_assert_uint_eq(w.identifies + w.n_commands, 0);
+		ck_assert_int_eq(copy(PART1, 0, PART2, 0, 1 << 20, 0), 1 << 20);
+		ck_assert_uint_gt(w.n_commands, 0);
+	}
+}
+END_TEST
+
 START_TEST(test_other_disk)
 {
 	probe(OTHER, PART2);
@@ -1657,6 +1676,7 @@ int main(void)
 	tcase_add_test(tc, test_limits);
 	tcase_add_test(tc, test_largest_limits);
 	tcase_add_loop_test(tc, test_refusal, 0, COUNT(refusals));
+	tcase_add_test(tc, test_no_raw);
 	tcase_add_test(tc, test_other_disk);
 	tcase_add_test(tc, test_multipath);
 	tcase_add_test(tc, test_files);
