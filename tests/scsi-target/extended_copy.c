@@ -35,11 +35,11 @@ static struct sense parse_head(const struct unit *unit, const unsigned char *lis
 		return sense_list(0x26, 0x00, 1);
 	if (cscd_len % CSCD_BYTES != 0)
 		return sense_list(0x26, 0x00, 2);
-	if (cscd_len / CSCD_BYTES > limits.cscds)
-		return sense_list(0x26, 0x06, 2);
 	if (cscd_len + segment_len > limits.list_bytes || inline_len > 0 ||
 	    cscd_len + segment_len > len - HEAD_BYTES)
 		return sense_cdb(0x1a, 0x00, 10);
+	if (cscd_len / CSCD_BYTES > limits.cscds)
+		return sense_list(0x26, 0x06, 2);
 	*parsed = (struct list){
 		.cscds = list + HEAD_BYTES,
 		.segments = list + HEAD_BYTES + cscd_len,
@@ -53,7 +53,7 @@ static struct sense parse_head(const struct unit *unit, const unsigned char *lis
 
 static struct sense check_cscds(const struct list *list)
 {
-	enum { IDENTIFICATION = 0xe4, TYPE_AND_NUL = 0xe0, PDT = 0x1f };
+	enum { IDENTIFICATION = 0xe4, PDT = 0x1f };
 
 	for (unsigned i = 0; i < list->n_cscds; i++) {
 		const unsigned char *cscd = list->cscds + (size_t)i * CSCD_BYTES;
@@ -61,18 +61,11 @@ static struct sense check_cscds(const struct list *list)
 
 		if (cscd[0] != IDENTIFICATION)
 			return sense_list(0x26, 0x07, at);
-		if ((cscd[1] & TYPE_AND_NUL) != 0 || cscd[7] > 20)
-			return sense_list(0x26, 0x00, at + 1);
+		/* LU ID TYPE and NUL, which are obsolete, are ignored. */
 		if ((cscd[1] & PDT) != 0)
 			return sense_list(0x26, 0x00, at + 1);
 	}
 	return sense_good;
-}
-
-/* The index into the list; FFFF: the unit that has got the command. */
-static bool cscd_exists(const struct list *list, unsigned index)
-{
-	return index == 0xffff || index < list->n_cscds;
 }
 
 static struct sense check_segments(const struct unit *unit, size_t len, struct list *list)
@@ -90,10 +83,6 @@ static struct sense check_segments(const struct unit *unit, size_t len, struct l
 			return sense_cdb(0x1a, 0x00, 10);
 		if (get(segment + 2, 2) != SEGMENT_BYTES - 4)
 			return sense_list(0x26, 0x00, at + 2);
-		if (!cscd_exists(list, (unsigned)get(segment + 4, 2)))
-			return sense_list(0x26, 0x00, at + 4);
-		if (!cscd_exists(list, (unsigned)get(segment + 6, 2)))
-			return sense_list(0x26, 0x00, at + 6);
 		list->n_segments++;
 	}
 	return sense_good;
@@ -101,15 +90,18 @@ static struct sense check_segments(const struct unit *unit, size_t len, struct l
 
 /* --- the copy ------------------------------------------------------------------ */
 
-/* NULL: no unit of this target has the designator. */
+/* FFFF: the unit that has got the command.  NULL: there is none. */
 static struct unit *find_party(struct unit *unit, const struct list *list, unsigned index)
 {
 	enum { BINARY = 1, OF_UNIT_NAA = 0x03 };
 	struct scsi_target *target = unit->target;
-	const unsigned char *cscd = list->cscds + (size_t)index * CSCD_BYTES;
+	const unsigned char *cscd;
 
 	if (index == 0xffff)
 		return unit;
+	if (index >= list->n_cscds)
+		return NULL;
+	cscd = list->cscds + (size_t)index * CSCD_BYTES;
 	if ((cscd[4] & 0xf) != BINARY || (cscd[5] & 0x3f) != OF_UNIT_NAA ||
 	    cscd[7] != SCSI_TARGET_DESIGNATOR)
 		return NULL;
@@ -133,11 +125,13 @@ static struct sense aborted(unsigned asc, unsigned ascq, unsigned segment, unsig
 	return sense;
 }
 
-/* Third party device failure, with what that said, and the blocks that are left. */
+/* What the party said of it, and the blocks that are left. */
 static struct sense party_failed(const struct sense *of_party, enum party party, unsigned segment,
 				 uint64_t left)
 {
-	struct sense sense = aborted(0x0d, 0x01, segment, party == PARTY_SOURCE ? 12 : 20);
+	enum { LBA_OUT_OF_RANGE = 0x21, FAILURE = 0x01, NOT_REACHABLE = 0x02 };
+	unsigned ascq = of_party->asc == LBA_OUT_OF_RANGE ? NOT_REACHABLE : FAILURE;
+	struct sense sense = aborted(0x0d, ascq, segment, party == PARTY_SOURCE ? 12 : 20);
 
 	sense.has_information = true;
 	sense.information = left;

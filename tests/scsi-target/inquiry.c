@@ -14,7 +14,7 @@ struct scsi_target_limits unit_limits(const struct unit *unit)
 	limits.name = (value)
 	DEFAULT(cscds, 8);
 	DEFAULT(segments, 16);
-	DEFAULT(list_bytes, 4096);
+	DEFAULT(list_bytes, 32u * limits.cscds + 28u * limits.segments);
 	DEFAULT(segment_bytes, 256u << 20);
 	DEFAULT(granularity, 9);
 	DEFAULT(concurrent, 1);

@@ -47,7 +47,7 @@ enum {
 struct scsi_target_limits {
 	uint16_t cscds; /* CSCD descriptors (8) */
 	uint16_t segments; /* (16) */
-	uint32_t list_bytes; /* CSCD and segment descriptors (4096) */
+	uint32_t list_bytes; /* CSCD and segment descriptors (what these need) */
 	uint32_t segment_bytes; /* (256 MiB) */
 	uint8_t granularity; /* log2 of bytes, only said (9) */
 	uint8_t concurrent; /* copies, only said (1) */
