@@ -304,26 +304,34 @@ static void finish(struct unit *unit, struct operation *operation)
 		operation->status = OPERATION_GOOD;
 }
 
-/* How far it should be by now. */
-static uint64_t due_now(const struct unit *unit, const struct operation *operation)
+static bool waits_for_polls(const struct unit *unit, const struct operation *operation)
 {
-	const struct scsi_target_faults *faults = &unit->target->faults;
-	uint64_t elapsed = now(unit->target) - operation->begun, due = operation->total;
+	unsigned polls = unit->target->faults.polls;
 
-	if (operation->polls <= faults->polls)
-		due = operation->total / (faults->polls + UINT64_C(1)) * operation->polls;
-	if (elapsed < faults->stall_ms && due > operation->total / faults->stall_ms * elapsed)
-		due = operation->total / faults->stall_ms * elapsed;
-	return due / unit->options.block_size * unit->options.block_size;
+	return polls > 0 && operation->polls <= polls;
 }
 
 static bool is_stalled(const struct unit *unit, const struct operation *operation)
 {
-	const struct scsi_target_faults *faults = &unit->target->faults;
+	return waits_for_polls(unit, operation) ||
+	       now(unit->target) - operation->begun < unit->target->faults.stall_ms;
+}
 
-	return operation->polls <= faults->polls
-		       ? faults->polls > 0
-		       : now(unit->target) - operation->begun < faults->stall_ms;
+/* How far it should be by now. */
+static uint64_t due_now(const struct unit *unit, const struct operation *operation)
+{
+	const struct scsi_target_faults *faults = &unit->target->faults;
+	uint64_t elapsed = now(unit->target) - operation->begun, total = operation->total;
+	uint64_t due = total, by_time;
+
+	if (waits_for_polls(unit, operation))
+		due = total / (faults->polls + UINT64_C(1)) * operation->polls;
+	if (elapsed < faults->stall_ms) {
+		by_time = total / faults->stall_ms * elapsed;
+		if (by_time < due)
+			due = by_time;
+	}
+	return due / unit->options.block_size * unit->options.block_size;
 }
 
 /* Copies as much as is due; all of it, unless it is stalled. */
