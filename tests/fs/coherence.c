@@ -4,8 +4,10 @@
  *
  *	fs-coherence CASE SOURCE DESTINATION [OTHER]
  *
- * Each case makes a copy between two loop devices twice: with one step switched
- * off at the seam, which must go wrong, and with all of them, which must not.
+ * Each case makes a copy between two devices twice: with one step switched off at
+ * the seam, which must go wrong, and with all of them, which must not.  They are
+ * loop devices, or, with COPYOFF_TEST_BACKEND=nvme, partitions of an NVMe namespace.
+ * COPYOFF_TEST_OPS: rounds, in the cases that take many.
  * Exit status 77 with "SKIP: ...: not shown here" if nothing went wrong without
  * the step; where that takes luck, or a kernel with large folios, only a line.
  */
@@ -30,11 +32,12 @@ enum {
 	MIB = 1 << 20,
 	PAGE = 4096,
 	AREA = 8 * MIB, /* what is used of each device */
-	SHOW_ROUNDS = 4000, /* attempts to see what goes wrong without a step */
 	FOLIO_ROUNDS = 60,
-	ROUNDS = 3000, /* in which nothing may go wrong with it */
 	ATTEMPTS = 20,
 };
+
+static unsigned show_rounds = 4000; /* attempts to see what goes wrong without a step */
+static unsigned rounds = 3000; /* in which nothing may go wrong with it */
 
 /* --- the seam, with switches -------------------------------------------------- */
 
@@ -59,9 +62,9 @@ static struct {
 	enum proof proof;
 	enum invalidation invalidation;
 	bool no_rewrite;
-	void (*before_clone)(void);
-	void (*after_clone)(void);
-	unsigned clones, mincores, invalidations, rewrites;
+	void (*before_copy)(void);
+	void (*after_copy)(void);
+	unsigned copies, mincores, invalidations, rewrites;
 } seam;
 
 static dev_t number_of(int fd)
@@ -125,6 +128,19 @@ WRAP(ssize_t, pwrite, int fd, const void *buf, size_t len, int64_t off)
 	return seam.no_rewrite ? (ssize_t)len : __real_copyoff_sys_pwrite(fd, buf, len, off);
 }
 
+static void begin_copy(void)
+{
+	if (seam.before_copy)
+		seam.before_copy();
+}
+
+static void end_copy(int ret)
+{
+	seam.copies += ret == 0;
+	if (seam.after_copy)
+		seam.after_copy();
+}
+
 WRAP(int, clone_range, int fd_in, int64_t off_in, int fd_out, int64_t off_out, uint64_t len)
 {
 	int ret;
@@ -132,12 +148,21 @@ WRAP(int, clone_range, int fd_in, int64_t off_in, int fd_out, int64_t off_out, u
 	/* Questions of the probe have odd offsets, or none. */
 	if (off_out < 0 || off_out % PAGE != 0)
 		return __real_copyoff_sys_clone_range(fd_in, off_in, fd_out, off_out, len);
-	if (seam.before_clone)
-		seam.before_clone();
+	begin_copy();
 	ret = __real_copyoff_sys_clone_range(fd_in, off_in, fd_out, off_out, len);
-	seam.clones += ret == 0;
-	if (seam.after_clone)
-		seam.after_clone();
+	end_copy(ret);
+	return ret;
+}
+
+WRAP(int, nvme_command, int fd, enum copyoff_nvme_queue queue, struct copyoff_nvme_command *command)
+{
+	int ret;
+
+	if (queue == COPYOFF_NVME_ADMIN)
+		return __real_copyoff_sys_nvme_command(fd, queue, command);
+	begin_copy();
+	ret = __real_copyoff_sys_nvme_command(fd, queue, command);
+	end_copy(ret);
 	return ret;
 }
 
@@ -197,10 +222,14 @@ static char *buffer(void)
 /* Each version of a device has other bytes everywhere; @at: their offset in the version. */
 static void make(char *buf, uint64_t at, size_t len, unsigned version)
 {
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < len;) {
 		uint64_t word = ((at + i) / 8 + 1) * 0x9e3779b97f4a7c15 + version;
 
-		buf[i] = (char)((word * 0xff51afd7ed558ccd) >> (8 * ((at + i) % 8)));
+		word *= 0xff51afd7ed558ccd;
+		for (bool more = true; more && i < len; i++) {
+			buf[i] = (char)(word >> (8 * ((at + i) % 8)));
+			more = (at + i) % 8 != 7;
+		}
 	}
 }
 
@@ -228,6 +257,8 @@ static int64_t wrong(int fd, int64_t off, size_t len, uint64_t at, unsigned vers
 	if (pread(fd, is, want, start) != (ssize_t)want)
 		die("pread: %s", strerror(errno));
 	make(should, at, len, version);
+	if (memcmp(is + skip, should, len) == 0)
+		return -1;
 	for (size_t i = 0; i < len && ret < 0; i++) {
 		if (is[skip + i] != should[i])
 			ret = off + (int64_t)i;
@@ -259,7 +290,7 @@ static void load(const struct device *d, int64_t off, size_t len)
 
 static void copy(int64_t off_in, int64_t off_out, size_t len)
 {
-	unsigned before = seam.clones;
+	unsigned before = seam.copies;
 	size_t left = len;
 
 	while (left > 0) {
@@ -271,7 +302,7 @@ static void copy(int64_t off_in, int64_t off_out, size_t len)
 			    (long long)off_out, ret < 0 ? strerror(errno) : "end of the device");
 		left -= (size_t)ret;
 	}
-	check(seam.clones > before, "nothing was cloned");
+	check(seam.copies > before, "nothing was copied beneath");
 }
 
 /* What is on the device, and what those see who read with the cache. */
@@ -646,7 +677,7 @@ static void *read_all_the_time(void *data)
 }
 
 /* Rounds until somebody reads old bytes after the copy, and for good. */
-static unsigned rounds_until_stale(unsigned rounds)
+static unsigned rounds_until_stale(unsigned most)
 {
 	pthread_t readers[READERS];
 	unsigned n;
@@ -656,7 +687,7 @@ static unsigned rounds_until_stale(unsigned rounds)
 	atomic_store(&stop, false);
 	for (int i = 0; i < READERS; i++)
 		check(pthread_create(&readers[i], NULL, read_all_the_time, NULL) == 0, "thread");
-	for (n = 0; n < rounds; n++) {
+	for (n = 0; n < most; n++) {
 		int64_t from = (int64_t)(n % 8) * READ_LEN;
 
 		copy(from, MIB, READ_LEN);
@@ -676,16 +707,16 @@ static int readers(enum proof without, enum proof with, const char *what)
 	all_steps();
 	seam.proof = without;
 	seam.invalidation = IN_VAIN;
-	n = rounds_until_stale(SHOW_ROUNDS);
-	printf("rounds without proof: %u\n", n < SHOW_ROUNDS ? n + 1 : n);
-	shown_by_chance(n < SHOW_ROUNDS, what);
+	n = rounds_until_stale(show_rounds);
+	printf("rounds without proof: %u\n", n < show_rounds ? n + 1 : n);
+	shown_by_chance(n < show_rounds, what);
 
 	all_steps();
 	seam.proof = with;
-	n = rounds_until_stale(ROUNDS);
+	n = rounds_until_stale(rounds);
 	printf("rounds with it: %u, invalidations: %u, pieces overwritten: %u\n", n,
 	       seam.invalidations, seam.rewrites);
-	if (n < ROUNDS)
+	if (n < rounds)
 		die("stale after copy %u", n + 1);
 	return 0;
 }
@@ -801,8 +832,8 @@ static int test_stacked(void)
 /* --- odd edges --------------------------------------------------------------------------- */
 
 /*
- * The devices begin at byte 4608 of their files, so ranges of whole blocks of
- * these begin and end within pages.
+ * Loop devices begin at byte 4608 of their files here, so ranges of whole blocks of
+ * these begin and end within pages; those of NVMe have 512 bytes.
  */
 enum { EDGE = 8192 - 4608, EDGE_OFF = MIB + EDGE, EDGE_LEN = 64 * KIB };
 
@@ -832,7 +863,7 @@ static bool edges_are_right(void (**when)(void))
 	else
 		write_beside();
 	copy(EDGE_OFF, EDGE_OFF, EDGE_LEN);
-	seam.before_clone = seam.after_clone = NULL;
+	seam.before_copy = seam.after_copy = NULL;
 	right = is_right(&dst, EDGE_OFF, EDGE_LEN, EDGE_OFF, 1);
 	check(beside_is_right(), "bytes beside the range were lost");
 	check(is_right(&dst, 0, EDGE_OFF - 100, 0, 2), "bytes before the range were changed");
@@ -857,7 +888,7 @@ static void *write_beside_all_the_time(void *data)
 	return NULL;
 }
 
-static unsigned rounds_until_old(unsigned rounds)
+static unsigned rounds_until_old(unsigned most)
 {
 	char before = 0, behind = 0;
 	pthread_t writer;
@@ -867,7 +898,7 @@ static unsigned rounds_until_old(unsigned rounds)
 	reset(&dst, 2);
 	atomic_store(&stop, false);
 	check(pthread_create(&writer, NULL, write_beside_all_the_time, &last) == 0, "thread");
-	for (n = 0; n < rounds; n++) {
+	for (n = 0; n < most; n++) {
 		int64_t from = EDGE_OFF + (int64_t)(n % 8) * EDGE_LEN;
 
 		copy(from, EDGE_OFF, EDGE_LEN);
@@ -881,8 +912,8 @@ static unsigned rounds_until_old(unsigned rounds)
 	      "pread");
 	check(before == (char)last && behind == (char)last, "the writer's last bytes were lost");
 	sync_device(&dst);
-	check(n < rounds || wrong(dst.direct, EDGE_OFF, EDGE_LEN,
-				  EDGE_OFF + (uint64_t)((n - 1) % 8) * EDGE_LEN, 1) < 0,
+	check(n < most || wrong(dst.direct, EDGE_OFF, EDGE_LEN,
+				EDGE_OFF + (uint64_t)((n - 1) % 8) * EDGE_LEN, 1) < 0,
 	      "old bytes were written over the copy");
 	return n;
 }
@@ -894,16 +925,16 @@ static int test_edges(void)
 
 	all_steps();
 	seam.no_rewrite = true;
-	ret = shown(!edges_are_right(&seam.before_clone) || !edges_are_right(&seam.after_clone),
+	ret = shown(!edges_are_right(&seam.before_copy) || !edges_are_right(&seam.after_copy),
 		    "who writes beside the range brings its old bytes back");
 
 	all_steps();
 	check(edges_are_right(NULL), "written beside before");
-	check(edges_are_right(&seam.after_clone), "written beside behind the clone");
-	check(edges_are_right(&seam.before_clone), "written beside before the clone");
-	n = rounds_until_old(ROUNDS);
+	check(edges_are_right(&seam.after_copy), "written beside behind the copy");
+	check(edges_are_right(&seam.before_copy), "written beside before the copy");
+	n = rounds_until_old(rounds);
 	printf("rounds with a writer beside: %u\n", n);
-	check(n == ROUNDS, "old bytes came back into the range");
+	check(n == rounds, "old bytes came back into the range");
 	return ret;
 }
 
@@ -930,12 +961,17 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	const struct copyoff_opts opts = { .size = sizeof(opts), .backends = "loop" };
+	struct copyoff_opts opts = { .size = sizeof(opts), .backends = "loop" };
+	const char *backend = getenv("COPYOFF_TEST_BACKEND"), *ops = getenv("COPYOFF_TEST_OPS");
 
 	if (argc < 4) {
 		fprintf(stderr, "usage: fs-coherence CASE SOURCE DESTINATION [OTHER]\n");
 		return 2;
 	}
+	if (backend)
+		opts.backends = backend;
+	if (ops)
+		show_rounds = rounds = (unsigned)strtoul(ops, NULL, 10);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	open_device(&src, argv[2]);
 	open_device(&dst, argv[3]);

@@ -2,8 +2,9 @@
 /*
  * devices.c - a random run over block devices, in the manner of fsx
  *
- * Each medium is a file with a model of all its bytes in memory.  Views are
- * windows of it: a loop device, a partition of that, or the file itself.  Views
+ * Each medium is a file, or a disk, with a model of all its bytes in memory.  Views
+ * are windows of it: a loop device, a partition of that, or the file itself; a disk,
+ * and its partitions.  Views
  * of one medium have caches of their own, which Linux does not keep coherent.
  * So one of them is active: plain reads and writes go there, and before another
  * one is used, everything is written back and dropped.  What the library
@@ -44,8 +45,10 @@ struct view;
 
 struct medium {
 	const char *path;
-	int fd;
+	bool is_disk;
+	int fd; /* of a disk, with O_DIRECT */
 	uint64_t size;
+	uint64_t align; /* of reads from fd */
 	unsigned char *model;
 	struct view *active; /* the only one that may be dirty */
 };
@@ -68,11 +71,12 @@ static size_t n_media;
 static struct view views[MOST_VIEWS];
 static size_t n_views;
 static copyoff_ctx *ctx;
-static uint64_t loop_bytes; /* of contexts that are gone */
+static uint64_t beneath_bytes; /* of contexts that are gone */
 static uint64_t n_ops; /* to do */
 static uint64_t n_short; /* copies that ended early */
 static uint64_t random_state;
 static bool stacked; /* a device lies on another one: COPYOFF_TEST_STACKED */
+static bool keeps_discarded; /* a device may */
 static unsigned char *buffer; /* aligned for direct access */
 
 /* The ioctl() of musl takes an int, which these requests do not fit. */
@@ -260,6 +264,17 @@ static void read_at(int fd, unsigned char *buf, uint64_t off, uint64_t len, cons
 	}
 }
 
+/* At most LENGTH_MOST bytes at @off of the medium itself; the result is in the buffer. */
+static const unsigned char *read_medium(const struct medium *m, uint64_t off, uint64_t len,
+					const struct view *v)
+{
+	uint64_t start = off / m->align * m->align;
+	uint64_t end = (off + len + m->align - 1) / m->align * m->align;
+
+	read_at(m->fd, buffer, start, end - start, v);
+	return buffer + (off - start);
+}
+
 static void compare(const struct view *v, const unsigned char *got, uint64_t off, uint64_t len,
 		    const char *by, const char *what)
 {
@@ -299,12 +314,11 @@ static void check_direct(const struct view *v, uint64_t off, uint64_t len, const
 	compare(v, buffer + (off - start), off, len, "O_DIRECT", what);
 }
 
-/* What the file of the medium has, once the active view has been written back. */
+/* What the medium has, once the active view has been written back. */
 static void check_backing(const struct view *v, uint64_t off, uint64_t len, const char *what)
 {
 	write_back(v, off, len);
-	read_at(v->medium->fd, buffer, v->base + off, len, v);
-	compare(v, buffer, off, len, "the backing file", what);
+	compare(v, read_medium(v->medium, v->base + off, len, v), off, len, "the medium", what);
 }
 
 typedef void check_fn(struct view *v, uint64_t off, uint64_t len);
@@ -385,7 +399,7 @@ static void check_whole_direct(struct view *v, uint64_t off, uint64_t len)
 	check_direct(v, off, len, "everything");
 }
 
-/* All of the file, also what is before and behind the device. */
+/* All of it, also what is before and behind the device. */
 static void check_medium(const struct medium *m)
 {
 	struct view whole = { .name = m->active->name, .medium = (struct medium *)m };
@@ -393,8 +407,8 @@ static void check_medium(const struct medium *m)
 	for (uint64_t off = 0; off < m->size; off += LENGTH_MOST) {
 		uint64_t len = m->size - off < LENGTH_MOST ? m->size - off : LENGTH_MOST;
 
-		read_at(m->fd, buffer, off, len, &whole);
-		compare(&whole, buffer, off, len, "all of the backing file", "everything");
+		compare(&whole, read_medium(m, off, len, &whole), off, len, "all of the medium",
+			"everything");
 	}
 }
 
@@ -556,17 +570,25 @@ static void op_sync(void)
 
 /* --- copies ------------------------------------------------------------------------- */
 
-/* By the loop backend in this context. */
-static uint64_t loop_copied(void)
+/* In this context, by backends that copy beneath all caches. */
+static uint64_t beneath_copied(void)
 {
-	struct copyoff_stats stats = { .size = sizeof(stats) };
+	static const char *const names[] = { "loop", "nvme" };
+	uint64_t bytes = 0;
 
-	return copyoff_ctx_stats(ctx, "loop", &stats) == 0 ? stats.bytes : 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct copyoff_stats stats = { .size = sizeof(stats) };
+
+		if (copyoff_ctx_stats(ctx, names[i], &stats) == 0)
+			bytes += stats.bytes;
+	}
+	return bytes;
 }
 
 static void op_new_context(void)
 {
-	static const char *const backends[] = { NULL, NULL, NULL, "loop,readwrite", "^loop" };
+	static const char *const backends[] = { NULL, NULL, NULL, "loop,nvme,readwrite",
+						"^loop,nvme" };
 	struct copyoff_opts opts = { .size = sizeof(opts) };
 
 	opts.backends = backends[below(sizeof(backends) / sizeof(backends[0]))];
@@ -574,7 +596,7 @@ static void op_new_context(void)
 	note("new context, backends %s, chunk %zu", opts.backends ? opts.backends : "all",
 	     opts.chunk);
 	if (ctx)
-		loop_bytes += loop_copied();
+		beneath_bytes += beneath_copied();
 	copyoff_ctx_free(ctx);
 	ctx = copyoff_ctx_new(&opts);
 	if (!ctx)
@@ -752,7 +774,7 @@ static void copy(struct view *in, struct view *out, const struct copyoff_range *
 		 bool simple, unsigned flags)
 {
 	int64_t want = expected(in, out, v, n);
-	uint64_t before = loop_copied();
+	uint64_t before = beneath_copied();
 	bool turns;
 	int64_t got;
 
@@ -768,7 +790,7 @@ static void copy(struct view *in, struct view *out, const struct copyoff_range *
 	if (got > 0)
 		copy_model(in, out, v, n, (uint64_t)got);
 	/* What went through the cache of one device is for that one only. */
-	for (size_t i = 0; i < n && got > 0 && loop_copied() - before == (uint64_t)got; i++)
+	for (size_t i = 0; i < n && got > 0 && beneath_copied() - before == (uint64_t)got; i++)
 		check_everywhere(out, (uint64_t)v[i].dst, part_of(v, i, got));
 	if (turns || out->is_backing) {
 		settle(out->medium);
@@ -857,9 +879,8 @@ static void one_operation(void)
 	case 9:
 		return op_read();
 	case 10:
-		/* A device that lies on another one may keep what is discarded. */
-		return stacked ? op_zero(BLKZEROOUT, "BLKZEROOUT")
-			       : op_zero(BLKDISCARD, "BLKDISCARD");
+		return keeps_discarded ? op_zero(BLKZEROOUT, "BLKZEROOUT")
+				       : op_zero(BLKDISCARD, "BLKDISCARD");
 	case 11:
 		return op_zero(BLKZEROOUT, "BLKZEROOUT");
 	case 12:
@@ -887,17 +908,27 @@ static struct medium *find_medium(const char *path)
 	}
 	m = &media[n_media++];
 	m->path = path;
-	m->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (m->fd < 0 || fstat(m->fd, &st) < 0)
+	if (stat(path, &st) < 0)
+		fail("%s: %s", path, strerror(errno));
+	m->is_disk = S_ISBLK(st.st_mode);
+	m->fd = open(path, O_RDONLY | O_CLOEXEC | (m->is_disk ? O_DIRECT : 0));
+	if (m->fd < 0)
 		fail("%s: %s", path, strerror(errno));
 	m->size = (uint64_t)st.st_size;
+	m->align = 1;
+	if (m->is_disk && control(m->fd, BLKGETSIZE64, &m->size) < 0)
+		fail("%s: %s", path, strerror(errno));
+	if (m->is_disk)
+		m->align = FILE_ALIGN;
+	/* The kernel does not ask a disk for zeroes. */
+	keeps_discarded |= m->is_disk;
 	m->model = malloc((size_t)m->size);
 	if (!m->model)
 		fail("no memory");
 	return m;
 }
 
-/* @word is FILE, or DEVICE:FILE:OFFSET. */
+/* @word is FILE, or DEVICE:MEDIUM:OFFSET, where the medium is a file or a disk. */
 static void add_view(char *word)
 {
 	struct view *v = &views[n_views];
@@ -932,12 +963,21 @@ static void add_view(char *word)
 	       (unsigned long long)v->size, (unsigned long long)v->base, v->medium->path, block);
 }
 
-/* What the files have is the beginning. */
+static void read_whole(struct medium *m)
+{
+	for (uint64_t off = 0; off < m->size; off += LENGTH_MOST) {
+		uint64_t len = m->size - off < LENGTH_MOST ? m->size - off : LENGTH_MOST;
+
+		memcpy(m->model + off, read_medium(m, off, len, m->active), (size_t)len);
+	}
+}
+
+/* What the media have is the beginning. */
 static void read_media(void)
 {
 	for (size_t i = 0; i < n_media; i++) {
 		settle(&media[i]);
-		read_at(media[i].fd, media[i].model, 0, media[i].size, media[i].active);
+		read_whole(&media[i]);
 	}
 }
 
@@ -954,14 +994,16 @@ int main(int argc, char **argv)
 
 	if (argc < 2) {
 		fprintf(stderr, "usage: fs-devices VIEW...\n"
-				"a view is FILE, or DEVICE:FILE:OFFSET\n");
+				"a view is FILE, or DEVICE:MEDIUM:OFFSET; the medium is a file, or "
+				"a disk\n");
 		return 2;
 	}
 	n_ops = from_environment("COPYOFF_TEST_OPS", OPS_DEFAULT);
 	printf("COPYOFF_TEST_SEED=%llu COPYOFF_TEST_OPS=%llu\n", (unsigned long long)seed,
 	       (unsigned long long)n_ops);
 	random_state = seed;
-	stacked = getenv("COPYOFF_TEST_STACKED") != NULL;
+	/* A device that lies on another one may keep what is discarded. */
+	keeps_discarded = stacked = getenv("COPYOFF_TEST_STACKED") != NULL;
 	if (posix_memalign((void **)&buffer, 4096, BUFFER) != 0)
 		fail("no memory");
 	for (int i = 1; i < argc; i++)
@@ -974,9 +1016,9 @@ int main(int argc, char **argv)
 		if (i % CHECK_EVERY == 0 || i == n_ops)
 			check_all();
 	}
-	loop_bytes += loop_copied();
+	beneath_bytes += beneath_copied();
 	copyoff_ctx_free(ctx);
-	printf("loop=%llu interrupted=%llu\n", (unsigned long long)loop_bytes,
+	printf("beneath=%llu interrupted=%llu\n", (unsigned long long)beneath_bytes,
 	       (unsigned long long)n_short);
 	return EXIT_SUCCESS;
 }

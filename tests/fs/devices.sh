@@ -92,7 +92,7 @@ for variant in "${variants[@]}"; do
 		die "$variant: see above"
 	}
 	cat "$work/out"
-	loop=$(sed -n 's/^loop=\([0-9]*\) .*/\1/p' "$work/out")
+	loop=$(sed -n 's/^beneath=\([0-9]*\) .*/\1/p' "$work/out")
 	if shares "$fs"; then
 		((loop > 0)) || die "the loop backend copied nothing"
 	elif ((loop == 0)); then
