@@ -117,6 +117,30 @@ enum copyoff_nvme_queue {
 int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 			     struct copyoff_nvme_command *command);
 
+struct copyoff_scsi_command {
+	uint8_t cdb[16];
+	uint8_t cdb_len;
+	bool to_device; /* the data */
+	void *data;
+	uint32_t len; /* bytes, 0: no data */
+	uint32_t timeout; /* milliseconds; the kernel may take a longer one */
+	/* The answer. */
+	uint32_t residue; /* bytes that were not transferred, as the host reports it */
+	uint8_t status; /* of the device */
+	uint16_t host, driver; /* what else went wrong, in words of the kernel (DID_*, DRIVER_*) */
+	uint8_t sense[96]; /* zeroes behind sense_len */
+	uint8_t sense_len;
+};
+
+/*
+ * SG_IO: a command to the SCSI disk that @fd is, or is a partition of, as it is:
+ * its addresses are those of the disk, and nobody checks them, nor how @fd was
+ * opened.  0: there is an answer, which need not be a good one, and in which the
+ * host may say that the device gave none; -errno: it was not sent.  The wait ends
+ * by no signal.
+ */
+int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command);
+
 /*
  * The text of /sys/@path without its last newline; returns its length.
  * -ENAMETOOLONG for a path, -E2BIG for a text that does not fit.

@@ -378,6 +378,13 @@ int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 	return -ENOSYS;
 }
 
+int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command)
+{
+	(void)fd;
+	(void)command;
+	return -ENOSYS;
+}
+
 ssize_t copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 {
 	(void)path;
