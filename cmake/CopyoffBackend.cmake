@@ -5,6 +5,7 @@
 # Adds the backend in backends/NAME.c, and the other files that it is made of,
 # unless one of its headers, pkg-config modules or libraries is missing or the
 # option COPYOFF_BACKEND_NAME is OFF.
+# Two backends may have files and libraries in common.
 # HEADER names what only some systems have; such backends are left out of a
 # portable build, too.
 #
@@ -15,6 +16,7 @@
 #   COPYOFF_BACKEND_PKGS     pkg-config modules that they need
 #   COPYOFF_BACKEND_LIBS     libraries that they need
 include(CheckIncludeFile)
+include(CheckCSourceCompiles)
 find_package(PkgConfig QUIET)
 
 function(copyoff_backend name)
@@ -47,7 +49,9 @@ function(copyoff_backend name)
 		endif()
 	endforeach()
 	foreach(library IN LISTS arg_LIB)
-		find_library(COPYOFF_LIB_${library} ${library})
+		# Linked for the machine that this is built for, as it will be.
+		set(CMAKE_REQUIRED_LIBRARIES ${library})
+		check_c_source_compiles("int main(void) { return 0; }" COPYOFF_LIB_${library})
 		if(NOT missing AND NOT COPYOFF_LIB_${library})
 			set(missing "lib${library} was not found")
 		endif()
@@ -65,6 +69,9 @@ function(copyoff_backend name)
 		endforeach()
 		list(APPEND COPYOFF_BACKEND_PKGS ${arg_PKG})
 		list(APPEND COPYOFF_BACKEND_LIBS ${libs})
+		foreach(list IN ITEMS SOURCES PKGS LIBS)
+			list(REMOVE_DUPLICATES COPYOFF_BACKEND_${list})
+		endforeach()
 	endif()
 	set(COPYOFF_BACKEND_TABLE "${COPYOFF_BACKEND_TABLE}${row}\n" PARENT_SCOPE)
 	set(COPYOFF_BACKEND_NAMES "${COPYOFF_BACKEND_NAMES}" PARENT_SCOPE)

@@ -17,6 +17,7 @@ make_work
 
 # Functions that touch nothing but their arguments.
 pure='mem(chr|cmp|cpy|move|set)|str(chr|cmp|cpy|cspn|len|ncmp)|v?snprintf|qsort|io_uring_get_sqe'
+pure+='|sg_(get_sense_cmd_spec_fld|get_sense_key|scsi_normalize_sense|scsi_sense_desc_find)'
 # What compilers put in.
 compiler='__(asan|ubsan|tsan|sanitizer|gcov|llvm)_.*|__stack_chk_fail|__errno_location'
 compiler+='|__(mem|str|snprintf|vsnprintf)[a-z]*_chk|_GLOBAL_OFFSET_TABLE_'

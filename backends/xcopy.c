@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * xcopy.c - copies within and between SCSI disks, made by their target (EXTENDED COPY)
+ *
+ * The command names the two disks by designators, which the target finds again, and
+ * has a list of segments from one to the other.  The kernel passes it on as it is: it
+ * checks neither addresses nor how the descriptor was opened, and its page cache knows
+ * nothing of the copy.
+ */
+#include "backend.h"
+#include "scsi_disk.h"
+
+#include <errno.h>
+
+enum {
+	/* To find out all that is needed costs as much as copying some 100 KiB. */
+	LEAST_ONCE = 1 << 20,
+	/* Bytes in one command, which cannot be interrupted, and may time out. */
+	TOTAL_MOST = 256 << 20,
+	LIST_IDS = 3, /* that are tried for one command */
+	GRANULARITY_MOST = 20,
+	BUFFER_ALIGN = 4096,
+};
+
+struct state {
+	/* The list of a command, or an answer. */
+	unsigned char buf[COPYOFF_SCSI_BUFFER];
+	struct copyoff_bracket bracket;
+	struct copyoff_scsi_disk disks[2]; /* source and destination */
+	uint32_t list_id;
+	bool valid; /* all of it has been found out */
+};
+
+static uint32_t block_size(const struct state *state)
+{
+	return state->disks[1].capacity.block;
+}
+
+/* --- what it can do ------------------------------------------------------------------ */
+
+static int unsupported(struct copyoff_offer *offer, const char *text)
+{
+	return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0, text, "");
+}
+
+static int check_disks(const struct state *state, struct copyoff_offer *offer)
+{
+	if (!state->disks[1].copies)
+		return unsupported(offer, "the destination disk has no copy commands");
+	if (!state->disks[0].named || !state->disks[1].named)
+		return unsupported(offer,
+				   "a disk has no name by which the other one could find it");
+	return 0;
+}
+
+static int ask_limits(const struct copyoff_pair *pair, struct state *state,
+		      struct copyoff_scsi_copy_limits *limits, struct copyoff_offer *offer)
+{
+	struct copyoff_scsi_command command = copyoff_scsi_copy_in(
+		COPYOFF_SCSI_COPY_LIMITS, 0, state->buf, COPYOFF_SCSI_ANSWER_MOST);
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(pair->out.fd, &command);
+
+	if (verdict.action != COPYOFF_SCSI_GOOD)
+		return copyoff_scsi_refuse_question(offer, verdict);
+	if (!copyoff_scsi_parse_copy_limits(state->buf, copyoff_scsi_received(&command), limits))
+		return unsupported(offer, "the device does not tell the limits of its copies");
+	return 0;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int set_limits(struct copyoff_offer *offer, const struct state *state,
+		      const struct copyoff_scsi_copy_limits *limits)
+{
+	enum { UNITS = 2, UNIT_BYTES = 32, SEGMENT_BYTES = 28 };
+	const uint64_t block = block_size(state);
+	uint64_t align, range = COPYOFF_SCSI_SEGMENT_BLOCKS_MOST * block;
+	uint32_t segments = 0;
+
+	if (limits->list_bytes > UNITS * UNIT_BYTES)
+		segments = (limits->list_bytes - UNITS * UNIT_BYTES) / SEGMENT_BYTES;
+	segments = (uint32_t)least(segments, limits->segments);
+	if (limits->units < UNITS || segments == 0 || limits->granularity > GRANULARITY_MOST)
+		return unsupported(offer, "the device takes no list with two disks and a segment");
+	align = (uint64_t)1 << limits->granularity;
+	align = align > block ? align : block;
+	if (limits->segment_bytes)
+		range = least(range, limits->segment_bytes);
+	range -= range % align;
+	if (range == 0)
+		return unsupported(offer, "the segments that the device takes are too short");
+	offer->limits = (struct copyoff_limits){
+		.align = align,
+		.max_range = least(range, TOTAL_MOST),
+		.max_ranges = least(segments, COPYOFF_SCSI_SEGMENTS_MOST),
+		.max_total = TOTAL_MOST,
+	};
+	return 0;
+}
+
+/* --- probe ----------------------------------------------------------------------------- */
+
+static int find_all(const struct copyoff_pair *pair, struct state *state,
+		    struct copyoff_offer *offer)
+{
+	struct copyoff_scsi_copy_limits limits;
+	int ret;
+
+	state->valid = false;
+	copyoff_bracket_find(&state->bracket, pair);
+	ret = copyoff_scsi_find_disks(pair, &state->bracket, state->buf, state->disks, offer);
+	if (ret == 0)
+		ret = check_disks(state, offer);
+	if (ret == 0)
+		ret = ask_limits(pair, state, &limits, offer);
+	if (ret == 0)
+		ret = set_limits(offer, state, &limits);
+	if (ret < 0)
+		return ret;
+	offer->base_in = state->bracket.in.chain.place.base;
+	offer->base_out = state->bracket.out.chain.place.base;
+	state->valid = true;
+	return 0;
+}
+
+static int xcopy_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
+{
+	struct state *state;
+	int ret;
+
+	if (pair->in.kind != COPYOFF_KIND_BLOCK || pair->out.kind != COPYOFF_KIND_BLOCK)
+		return copyoff_scsi_not_disks(offer);
+	state = copyoff_sys_alloc(sizeof(*state), BUFFER_ALIGN);
+	if (!state)
+		return -ENOMEM;
+	*state = (struct state){ 0 };
+	ret = find_all(pair, state, offer);
+	if (ret == 0)
+		ret = copyoff_check_destination(&pair->out, offer);
+	if (ret == 0)
+		offer->priv = state;
+	else
+		copyoff_sys_free(state);
+	return ret;
+}
+
+static void xcopy_release(struct copyoff_offer *offer)
+{
+	copyoff_sys_free(offer->priv);
+}
+
+/* --- the command ------------------------------------------------------------------------ */
+
+/* What is passed through the bracket. */
+struct call {
+	const struct copyoff_pair *pair;
+	struct copyoff_offer *offer;
+	struct state *state;
+	const struct copyoff_range *ranges;
+	size_t n;
+};
+
+/*
+ * The command goes to the disk that has the name, not to the one behind the
+ * descriptor: a target may have given that another disk, unseen by the kernel.
+ */
+static int check_name(const struct call *c, const struct copyoff_end *end, size_t which)
+{
+	struct copyoff_scsi_designator now;
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_ask_name(end->fd, c->state->buf, &now);
+
+	if (verdict.action != COPYOFF_SCSI_GOOD)
+		return copyoff_scsi_refuse_question(c->offer, verdict);
+	if (copyoff_scsi_same_name(&now, &c->state->disks[which].name))
+		return 0;
+	c->state->valid = false;
+	return copyoff_decline(c->offer, COPYOFF_REASON_RESOURCE, 0,
+			       "the target has another disk in place of the one there was", "");
+}
+
+static struct copyoff_scsi_command send_list(const struct call *c, size_t n,
+					     struct copyoff_scsi_verdict *verdict)
+{
+	const struct copyoff_scsi_designator names[2] = { c->state->disks[0].name,
+							  c->state->disks[1].name };
+	struct copyoff_scsi_range ranges[COPYOFF_SCSI_SEGMENTS_MOST];
+	struct copyoff_scsi_command command;
+	uint32_t len;
+
+	copyoff_scsi_ranges(c->offer, block_size(c->state), c->ranges, n, ranges);
+	c->state->list_id = copyoff_scsi_list_id(c->state->list_id);
+	len = copyoff_scsi_encode_copy(c->state->buf, (uint8_t)c->state->list_id, names,
+				       block_size(c->state), ranges, n);
+	command = copyoff_scsi_copy_out(COPYOFF_SCSI_EXTENDED_COPY, 0, c->state->buf, len);
+	*verdict = copyoff_scsi_send(c->pair->out.fd, &command);
+	return command;
+}
+
+/*
+ * How many segments a command that failed has copied.  The sense data, which are
+ * certainly those of this command, and the status, which might be that of another
+ * one with the same identifier, must agree.  What was copied of the segment that
+ * failed need not lie in one piece.
+ */
+static size_t segments_done(const struct call *c, const struct copyoff_scsi_command *failed,
+			    size_t n)
+{
+	int segment = copyoff_scsi_failed_segment(failed);
+	struct copyoff_scsi_command command;
+	struct copyoff_scsi_verdict verdict;
+
+	if (segment <= 0 || (size_t)segment >= n)
+		return 0;
+	command = copyoff_scsi_copy_in(COPYOFF_SCSI_COPY_STATUS, (uint8_t)c->state->list_id,
+				       c->state->buf, COPYOFF_SCSI_ANSWER_MOST);
+	verdict = copyoff_scsi_send(c->pair->out.fd, &command);
+	if (verdict.action != COPYOFF_SCSI_GOOD ||
+	    copyoff_scsi_parse_copy_status(c->state->buf, copyoff_scsi_received(&command)) !=
+		    segment)
+		return 0;
+	return (size_t)segment;
+}
+
+static int64_t bytes_of(const struct copyoff_range *ranges, size_t n)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += ranges[i].len;
+	return (int64_t)bytes;
+}
+
+static int64_t copy_by_command(const struct call *c)
+{
+	struct copyoff_scsi_verdict verdict;
+	size_t n = c->n;
+	int ids = 1;
+
+	for (;;) {
+		struct copyoff_scsi_command command = send_list(c, n, &verdict);
+		size_t done = n;
+
+		if (verdict.action != COPYOFF_SCSI_GOOD)
+			done = segments_done(c, &command, n);
+		if (done > 0)
+			return bytes_of(c->ranges, done);
+		if (verdict.action == COPYOFF_SCSI_LESS && n > 1) {
+			n = 1;
+			c->offer->limits.max_ranges = 1;
+		} else if (verdict.action != COPYOFF_SCSI_LIST_ID || ids++ == LIST_IDS) {
+			return copyoff_scsi_refuse(c->offer, &verdict);
+		}
+	}
+}
+
+static int64_t copy_call(void *data)
+{
+	const struct call *c = data;
+	int ret = check_name(c, &c->pair->in, 0);
+
+	if (ret == 0)
+		ret = check_name(c, &c->pair->out, 1);
+	return ret == 0 ? copy_by_command(c) : ret;
+}
+
+/* --- copy -------------------------------------------------------------------------------- */
+
+/*
+ * Where it cannot be known that all is as it was, ask again.  The ranges were cut
+ * for the limits that there were before.
+ */
+static int find_again(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+		      struct state *state)
+{
+	const struct copyoff_limits before = offer->limits;
+	int ret;
+
+	if (state->valid && copyoff_bracket_certain(&state->bracket) &&
+	    copyoff_bracket_holds(&state->bracket, pair))
+		return 0;
+	ret = find_all(pair, state, offer);
+	if (ret < 0 && ret != COPYOFF_DECLINE)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
+				       "the device was set up anew, and does not answer", "");
+	if (ret == 0 &&
+	    (offer->limits.align != before.align || offer->limits.max_range < before.max_range ||
+	     offer->limits.max_ranges < before.max_ranges))
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
+				       "the device was set up anew", "");
+	return ret;
+}
+
+static int64_t xcopy_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			  const struct copyoff_range *ranges, size_t n)
+{
+	const struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
+	struct state *state = offer->priv;
+	struct call call = { pair, offer, state, ranges, n };
+	int64_t ret = find_again(pair, offer, state);
+
+	/* The size is that of the partition: the device knows only where the disk ends. */
+	if (ret == 0)
+		ret = copyoff_bracket_fits(pair, offer, ranges, n, block_size(state));
+	if (ret == 0)
+		ret = copyoff_check_destination(&pair->out, offer);
+	if (ret < 0)
+		return ret;
+	return copyoff_bracket_copy(&state->bracket, pair, offer, &from, copy_call, &call);
+}
+
+const struct copyoff_backend copyoff_backend_xcopy = {
+	.info = COPYOFF_BACKEND_INFO("xcopy", "has a SCSI target copy, by EXTENDED COPY",
+				     COPYOFF_TRAIT_RAW | COPYOFF_TRAIT_PRIV),
+	.least_once = LEAST_ONCE,
+	.probe = xcopy_probe,
+	.copy = xcopy_copy,
+	.release = xcopy_release,
+};
