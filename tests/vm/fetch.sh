@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
 #
-# fetch.sh STACK - put what a stack consists of into the cache, or skip
+# fetch.sh STACK [headers] - put what a stack consists of into the cache, or skip;
+# or what modules for its kernel are compiled with
 #
 # The packages come from where this system has its own from, with the name of
 # the release exchanged; apt has state and lists of its own, so that neither
@@ -13,12 +14,16 @@ source "$(dirname "$0")/../lib.sh"
 source "$(dirname "$0")/stacks.sh"
 
 use_stack "$1"
+part=${2-kernel}
 kernel_package=linux-image-cloud-amd64
 
 # Not all that is needed has a name of its own: the sums tell what is damaged.
 is_intact() {
-	[[ -f $stack_dir/SHA256SUMS ]] &&
-		(cd "$stack_dir" && sha256sum --quiet --check SHA256SUMS) >&2
+	[[ -f $1/SHA256SUMS ]] && (cd "$1" && sha256sum --quiet --check SHA256SUMS) >&2
+}
+
+make_sums() {
+	(cd "$1" && find . -type f ! -name SHA256SUMS -exec sha256sum {} + >SHA256SUMS)
 }
 
 # --- packages -----------------------------------------------------------------
@@ -59,12 +64,17 @@ private_apt() {
 		-o "Acquire::Retries=2" -o "Acquire::http::Timeout=30" -o "Debug::NoLocking=1" "$@"
 }
 
-download() {
+# dependency PACKAGE PATTERN: the name of what it depends on
+dependency() {
+	private_apt cache depends "$1" | sed -n "s/^ *Depends: \($2\)$/\1/p" | head -n 1
+}
+
+# --- a kernel and its QEMU ----------------------------------------------------
+
+download_kernel() {
 	local name
 
-	private_apt get update || echo "some lists of packages are missing"
-	name=$(private_apt cache depends "$kernel_package" |
-		sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p')
+	name=$(dependency "$kernel_package" 'linux-image-.*')
 	[[ -n $name ]] || return 1
 	mkdir "$work/kernel" "$work/others"
 	(cd "$work/kernel" && private_apt get download "$name") || return 1
@@ -74,7 +84,7 @@ download() {
 		mv "$work/apt/cache/archives/"*.deb "$work/others/"
 }
 
-unpack() {
+unpack_kernel() {
 	local package modules
 
 	mkdir -p "$new/qemu"
@@ -89,9 +99,61 @@ unpack() {
 	modules=$work/kernel/root/usr/lib/modules
 	[[ -d $modules ]] || modules=$work/kernel/root/lib/modules
 	mv "$modules" "$new/modules"
-	(cd "$new" && find . -type f ! -name SHA256SUMS -exec sha256sum {} + >SHA256SUMS)
 }
 
+# --- what modules are compiled with -------------------------------------------
+
+# For the kernel that is there, though the release may have a newer one by now.
+download_headers() {
+	local package common kbuild
+
+	package=linux-headers-$(basename "$stack_dir"/modules/*)
+	common=$(dependency "$package" 'linux-headers-.*-common')
+	kbuild=$(dependency "$package" 'linux-kbuild-.*')
+	[[ -n $common && -n $kbuild ]] || return 1
+	mkdir "$work/headers"
+	(cd "$work/headers" && private_apt get download "$package" "$common" "$kbuild")
+}
+
+# They are not where they expect to be.
+unpack_headers() {
+	local package makefile
+
+	for package in "$work"/headers/*.deb; do
+		dpkg-deb -x "$package" "$new"
+	done
+	for makefile in "$new"/usr/src/linux-headers-*/Makefile; do
+		# shellcheck disable=SC2016  # for make
+		sed -i 's|^include /usr/src/|include $(dir $(lastword $(MAKEFILE_LIST)))../|' "$makefile"
+	done
+	[[ -z $loader ]] || wrap_programs "$new/usr/lib"
+}
+
+# The programs of the other release need its C library: module/build.sh says where
+# that is.
+wrap_programs() {
+	local file magic
+
+	while read -r -d '' file; do
+		read -r -n 4 magic <"$file" || true
+		[[ $magic == $'\x7fELF' ]] || continue
+		mv "$file" "$file.elf"
+		cat >"$file" <<-'END'
+			#!/bin/sh
+			exec "$REF_LOADER" --library-path "$REF_LIBRARIES" --argv0 "$0" "$0.elf" "$@"
+		END
+		chmod +x "$file"
+	done < <(find "$1" -type f -perm -100 -print0) 2>/dev/null
+}
+
+# --- either -------------------------------------------------------------------
+
+download() {
+	private_apt get update || echo "some lists of packages are missing"
+	"download_$part"
+}
+
+# fetch DIRECTORY
 fetch() {
 	local codename
 
@@ -100,20 +162,26 @@ fetch() {
 	[[ -n $codename ]] || skip "the release of this system has no name"
 	make_work
 	logs+=("$work/log")
-	new=$stack_dir.new
+	new=$1.new
 	undo+=("rm -rf '$new'")
-	rm -rf "$new" "$stack_dir"
+	rm -rf "$new" "$1"
 	mkdir -p "$new" "$work"/apt/{lists/partial,cache/archives/partial,sources}
 	other_sources "$codename" "$stack"
 	download >"$work/log" 2>&1 || {
 		cat "$work/log"
-		skip "the packages of $stack cannot be had"
+		skip "the packages of $stack cannot be had: $part"
 	}
-	unpack
-	mv "$new" "$stack_dir"
+	"unpack_$part"
+	make_sums "$new"
+	mv "$new" "$1"
 }
 
-mkdir -p "${stack_dir%/*}"
-exec 9>"$stack_dir.lock"
+case $part in
+kernel) directory=$stack_dir ;;
+headers) directory=$headers_dir ;;
+*) die "what is \"$part\"?" ;;
+esac
+mkdir -p "${directory%/*}"
+exec 9>"$directory.lock"
 flock 9
-is_intact || fetch
+is_intact "$directory" || fetch "$directory"

@@ -10,6 +10,14 @@
 #   make_fs KIND DEVICE [OPTION...]   $mnt is the new file system, mounted;
 #                       needs the program mkfs.KIND and the module KIND
 #   unmount DIRECTORY   if it is mounted
+#   shared_bytes FILE OFFSET LENGTH   how many of these bytes of the file are in
+#                       blocks that others use, too; needs filefrag
+#
+# For tests with the line "reference", see module/README.md:
+#
+#   add_reference NAME FILE ABI [OPTION...]   /dev/NAME is a disk in that file
+#   fault NAME SETTING=VALUE...   what goes wrong in it from now on
+#   counter NAME COUNTER    the count since reset_counters NAME
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -57,4 +65,52 @@ make_fs() {
 
 unmount() {
 	! mountpoint -q "$1" || umount "$1"
+}
+
+shared_bytes() {
+	filefrag -v -b512 "$1" | tr ':.' '  ' | awk -v from=$(($2 / 512)) -v to=$((($2 + $3) / 512)) '
+		$1 ~ /^[0-9]+$/ && /shared/ {
+			first = $2 > from ? $2 : from
+			behind = $3 + 1 < to ? $3 + 1 : to
+			if (behind > first)
+				n += behind - first
+		}
+		END { print n * 512 }'
+}
+
+# --- the reference block device -----------------------------------------------
+
+add_reference() {
+	echo "$*" >/sys/module/copyoff_ref/parameters/add || die "no reference device $*"
+	undo+=("remove_reference $1")
+}
+
+# Whoever looked at it when it came may not have closed it yet.
+remove_reference() {
+	[[ -b /dev/$1 ]] || return 0
+	for _ in {1..50}; do
+		! echo "$1" >/sys/module/copyoff_ref/parameters/remove 2>/dev/null || return 0
+		sleep 0.1
+	done
+	wrong "the device $1 remains"
+}
+
+fault() {
+	local setting
+
+	for setting in "${@:2}"; do
+		echo "${setting#*=}" >"/sys/block/$1/reference/${setting%%=*}" || die "$1: $setting"
+	done
+}
+
+counter() {
+	local name count
+
+	while read -r name count; do
+		[[ $name != "$2" ]] || echo "$count"
+	done <"/sys/block/$1/reference/counters"
+}
+
+reset_counters() {
+	echo 0 >"/sys/block/$1/reference/counters"
 }

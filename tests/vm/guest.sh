@@ -43,6 +43,7 @@ need_line() {
 	source) add_tree "${@/#/$root/}" ;;
 	program) add_program "$@" ;;
 	module) add_module "$@" ;;
+	reference) add_reference_module ;;
 	memory) memory=$1 ;;
 	seconds) seconds=$1 ;;
 	*) die "$file: what is \"$key\"?" ;;
@@ -56,6 +57,14 @@ add_built() {
 		[[ -x $path ]] || skip "${path#"$build/"} was not built"
 		add_program "$path"
 	done
+}
+
+# Compiled for the kernel of the guest, once for all tests of this build.
+add_reference_module() {
+	local directory=$build/tests/vm/module.$stack
+
+	"$here/module/build.sh" "$stack" "$directory" || exit
+	add_module_file "$directory/copyoff_ref.ko"
 }
 
 read_needs() {

@@ -10,6 +10,7 @@
 #   add_file PATH...           what it points to, if it is a link
 #   add_tree PATH...           a directory, with the links in it
 #   add_module NAME...         with those that it depends on
+#   add_module_file FILE       another one, which depends on none
 #   pack FILE                  writes the archive
 #
 # The files are collected in $stage.
@@ -99,6 +100,12 @@ add_module() {
 		add_module ${depends//,/ }
 		echo "$name" >>"$stage/modules"
 	done
+}
+
+add_module_file() {
+	mkdir -p "$stage/ko"
+	cp "$1" "$stage/ko/"
+	basename "$1" .ko >>"$stage/modules"
 }
 
 # A name is the same with either sign.

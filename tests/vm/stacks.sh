@@ -9,25 +9,31 @@
 # use_stack STACK sets
 #   $stack      its name
 #   $stack_dir  where fetch.sh puts it: vmlinuz, modules/, qemu/ and SHA256SUMS
+#   $headers_dir  where it puts what modules are compiled with, for the same kernel
 #   $stack_qemu the package of a QEMU that is unpacked there, or nothing
 #   $qemu       the command that runs QEMU, once it is there
+#   $loader     of the C library that programs of that release need, or nothing
+#   $libraries  where that finds them
 
 use_stack() {
 	local cache=${COPYOFF_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/copyoff-vm} root lib
 
 	stack=$1
 	stack_dir=$cache/$stack
+	headers_dir=$stack_dir-headers
 	stack_qemu=
+	loader=
+	libraries=
 	root=$stack_dir/qemu
 	lib=usr/lib/x86_64-linux-gnu
 	case $stack in
 	bookworm) qemu=(qemu-system-x86_64) ;;
 	trixie)
 		stack_qemu="qemu-system-x86"
-		# With its own C library, and the loader of that.
+		loader=$root/usr/lib64/ld-linux-x86-64.so.2
+		libraries=$root/$lib:$root/$lib/systemd
 		qemu=(env "QEMU_MODULE_DIR=$root/$lib/qemu"
-			"$root/usr/lib64/ld-linux-x86-64.so.2"
-			--library-path "$root/$lib:$root/$lib/systemd"
+			"$loader" --library-path "$libraries"
 			"$root/usr/bin/qemu-system-x86_64"
 			-L "$root/usr/share/qemu" -L "$root/usr/share/seabios"
 			-L "$root/usr/lib/ipxe/qemu")
