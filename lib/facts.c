@@ -103,6 +103,19 @@ static uint32_t block_of(uint64_t dev, const char *attribute)
 	return (uint32_t)bytes;
 }
 
+/* Kernels built without it, and older ones for most disks, have no such directory. */
+static enum copyoff_answer has_integrity(uint64_t disk)
+{
+	char text[32];
+	ssize_t len = copyoff_sysfs_text(disk, "integrity/format", text, sizeof(text));
+
+	if (len == -ENOENT)
+		return COPYOFF_ANSWER_NO;
+	if (len < 0 && len != -E2BIG)
+		return COPYOFF_ANSWER_UNKNOWN;
+	return answer(len < 0 || strcmp(text, "none") != 0);
+}
+
 static void find_limits(struct copyoff_block *b)
 {
 	static const char *const models[] = {
@@ -116,6 +129,7 @@ static void find_limits(struct copyoff_block *b)
 	b->physical_block = block_of(b->disk, "queue/physical_block_size");
 	b->zoned = (enum copyoff_zoned)word_of(b->disk, "queue/zoned", models,
 					       sizeof(models) / sizeof(models[0]));
+	b->integrity = has_integrity(b->disk);
 	if (copyoff_sysfs_number(b->disk, "diskseq", &b->diskseq) < 0)
 		b->diskseq = 0;
 }
@@ -567,6 +581,8 @@ static void add_use(struct text *t, const struct copyoff_block *b)
 		add(t, ", host-aware zones");
 	if (b->zoned == COPYOFF_ZONED_HOST_MANAGED)
 		add(t, ", host-managed zones");
+	if (b->integrity == COPYOFF_ANSWER_YES)
+		add(t, ", protection information");
 	if (b->holders > 0)
 		add(t, ", held by %d device%s", b->holders, b->holders == 1 ? "" : "s");
 	if (b->mounted == COPYOFF_ANSWER_YES)

@@ -86,6 +86,7 @@ struct copyoff_block {
 
 	enum copyoff_answer read_only;
 	enum copyoff_zoned zoned;
+	enum copyoff_answer integrity; /* have its blocks protection information? */
 
 	enum copyoff_stack stack;
 	enum copyoff_dm dm; /* COPYOFF_DM_UNKNOWN unless the stack is DM */

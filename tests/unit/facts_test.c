@@ -297,6 +297,7 @@ static void expect_device(const struct copyoff_block *b, const struct device *d)
 	ck_assert_int_eq(b->dm, d->dm);
 	ck_assert(b->dm_claimed == (d->stack == COPYOFF_STACK_DM && !d->target));
 	ck_assert_str_eq(b->md_level, d->stack == COPYOFF_STACK_MD ? "raid1" : "");
+	ck_assert_int_eq(b->integrity, COPYOFF_ANSWER_NO);
 	ck_assert_int_eq(b->nvme_head, strcmp(d->fixture, "nvme-multipath") ? COPYOFF_ANSWER_NO
 									    : COPYOFF_ANSWER_YES);
 	ck_assert_int_eq(b->holders, d->holders);
@@ -337,6 +338,7 @@ static void expect_no_lies(const struct copyoff_block *b, const struct copyoff_b
 	EXPECT_TRUE_OR(diskseq, 0);
 	EXPECT_TRUE_OR(read_only, COPYOFF_ANSWER_UNKNOWN);
 	EXPECT_TRUE_OR(zoned, COPYOFF_ZONED_UNKNOWN);
+	EXPECT_TRUE_OR(integrity, COPYOFF_ANSWER_UNKNOWN);
 	EXPECT_TRUE_OR(stack, COPYOFF_STACK_UNKNOWN);
 	EXPECT_TRUE_OR(nvme_head, COPYOFF_ANSWER_UNKNOWN);
 	EXPECT_TRUE_OR(holders, -1);
@@ -515,6 +517,7 @@ static void expect_nothing(const struct copyoff_block *b, uint64_t dev)
 	ck_assert_uint_eq(b->diskseq, 0);
 	ck_assert_int_eq(b->read_only, COPYOFF_ANSWER_UNKNOWN);
 	ck_assert_int_eq(b->zoned, COPYOFF_ZONED_UNKNOWN);
+	ck_assert_int_eq(b->integrity, COPYOFF_ANSWER_UNKNOWN);
 	ck_assert_int_eq(b->stack, COPYOFF_STACK_UNKNOWN);
 	ck_assert_int_eq(b->nvme_head, COPYOFF_ANSWER_UNKNOWN);
 	ck_assert_int_eq(b->holders, -1);
@@ -726,6 +729,36 @@ START_TEST(test_blocks)
 		ck_assert_uint_eq(b.logical_block, cases[i].bytes);
 		ck_assert_uint_eq(b.physical_block, cases[i].bytes);
 	}
+}
+END_TEST
+
+/* Blocks with tags: by themselves, or for whoever stores something in them. */
+START_TEST(test_integrity)
+{
+	static const struct {
+		const char *text;
+		enum copyoff_answer answer;
+	} cases[] = {
+		{ "none\n", COPYOFF_ANSWER_NO },
+		{ "T10-DIF-TYPE1-CRC\n", COPYOFF_ANSWER_YES },
+		{ "nop\n", COPYOFF_ANSWER_YES },
+		{ "\n", COPYOFF_ANSWER_YES },
+		{ "a format that is longer than all of them\n", COPYOFF_ANSWER_YES },
+	};
+	struct copyoff_block b;
+
+	put_disk();
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		put("sda/integrity/format", cases[i].text);
+		look(DEV(8, 1), &b);
+		ck_assert_int_eq(b.integrity, cases[i].answer);
+	}
+	expect_words(&b, "partition from 1048576 of disk 8:0, 512-byte blocks, read-only, "
+			 "protection information");
+	drop("sda/integrity/format");
+	put_directory("sda/integrity/format");
+	look(DEV(8, 1), &b);
+	ck_assert_int_eq(b.integrity, COPYOFF_ANSWER_UNKNOWN);
 }
 END_TEST
 
@@ -1138,6 +1171,7 @@ static void add_tests_of_trees(Suite *suite)
 	tcase_add_test(broken, test_numbers);
 	tcase_add_test(broken, test_large_offsets);
 	tcase_add_test(broken, test_blocks);
+	tcase_add_test(broken, test_integrity);
 	tcase_add_test(broken, test_words);
 	tcase_add_test(broken, test_device_mapper);
 	tcase_add_test(broken, test_backing);
