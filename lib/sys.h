@@ -142,6 +142,12 @@ struct copyoff_scsi_command {
 int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command);
 
 /*
+ * One of the kernel's block copy interfaces: ioctl(2) with the request, which is
+ * read, and may be written to, at @arg; it is larger than any of them.
+ */
+int copyoff_sys_block_copy(int fd, uint32_t request, void *arg);
+
+/*
  * The text of /sys/@path without its last newline; returns its length.
  * -ENAMETOOLONG for a path, -E2BIG for a text that does not fit.
  */

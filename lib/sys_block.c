@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * sys_block.c - the seam to Linux for work beneath block devices: their page
- * cache, the devices and files that lie beneath, and commands of NVMe
+ * cache, the devices and files that lie beneath, and what makes them copy
  */
 #define _GNU_SOURCE
 #include "sys.h"
@@ -320,4 +320,11 @@ int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 		return -errno;
 	command->result = queue == COPYOFF_NVME_IO ? arg.wide.result : arg.narrow.result;
 	return (int)ret;
+}
+
+int copyoff_sys_block_copy(int fd, uint32_t request, void *arg)
+{
+	long ret = syscall(SYS_ioctl, fd, (unsigned long)request, arg);
+
+	return ret < 0 ? -errno : (int)ret;
 }

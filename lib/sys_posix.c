@@ -369,6 +369,14 @@ int64_t copyoff_sys_nvme_id(int fd)
 	return -ENOSYS;
 }
 
+int copyoff_sys_block_copy(int fd, uint32_t request, void *arg)
+{
+	(void)fd;
+	(void)request;
+	(void)arg;
+	return -ENOSYS;
+}
+
 int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 			     struct copyoff_nvme_command *command)
 {

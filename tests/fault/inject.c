@@ -132,6 +132,7 @@ WRAP_PLAIN(int, nvme_command,
 	   (int fd, enum copyoff_nvme_queue queue, struct copyoff_nvme_command *command),
 	   (fd, queue, command))
 WRAP_PLAIN(int, scsi_command, (int fd, struct copyoff_scsi_command *command), (fd, command))
+WRAP_PLAIN(int, block_copy, (int fd, uint32_t request, void *arg), (fd, request, arg))
 WRAP_PLAIN(ssize_t, read_sysfs, (const char *path, char *buf, size_t size), (path, buf, size))
 WRAP_PLAIN(int, list_sysfs,
 	   (const char *path, int (*entry)(void *data, const char *name), void *data),

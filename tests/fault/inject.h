@@ -31,6 +31,7 @@ enum {
 	X(nvme_id, CAN_ERR)                                                                        \
 	X(nvme_command, CAN_ERR)                                                                   \
 	X(scsi_command, CAN_ERR)                                                                   \
+	X(block_copy, CAN_ERR)                                                                     \
 	X(read_sysfs, CAN_ERR)                                                                     \
 	X(list_sysfs, CAN_ERR)                                                                     \
 	X(open_mountinfo, CAN_ERR)                                                                 \
