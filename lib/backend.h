@@ -153,6 +153,14 @@ int copyoff_inner_probe(const struct copyoff_pair *pair, struct copyoff_offer *i
  */
 int copyoff_check_destination(const struct copyoff_end *out, struct copyoff_offer *offer);
 
+/*
+ * Compare the first @len bytes of the concatenation of @v, as they are read by the
+ * descriptors of @pair.  Returns how many of them are equal; if not all, *@err is
+ * -EIO for a difference, or why it could not be read.
+ */
+uint64_t copyoff_verify(const struct copyoff_pair *pair, const struct copyoff_range *v, size_t n,
+			uint64_t len, int *err);
+
 /* Name (as in the file's), one line for people, traits for any pair. */
 #define COPYOFF_BACKEND_INFO(name, summary, traits)                                                \
 	{                                                                                          \

@@ -290,14 +290,6 @@ int copyoff_holes_settle(struct copyoff_holes *h, const struct copyoff_pair *pai
 
 /* --- verify.c ---------------------------------------------------------- */
 
-/*
- * Compare the first @len bytes of the concatenation of @v.  Returns how many
- * of them are equal; if not all, *@err is -EIO for a difference, or why it
- * could not be read.
- */
-uint64_t copyoff_verify(const struct copyoff_pair *pair, const struct copyoff_range *v, size_t n,
-			uint64_t len, int *err);
-
 /* Is there nothing to read at @off?  False if that cannot be found out. */
 bool copyoff_at_end(const struct copyoff_end *end, uint64_t off);
 
