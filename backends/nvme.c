@@ -27,6 +27,7 @@ struct state {
 	struct copyoff_bracket bracket;
 	uint32_t nsid;
 	unsigned format; /* of descriptors */
+	struct copyoff_nvme_tags tags;
 	struct copyoff_nvme_namespace namespace;
 	bool old_ioctl; /* the kernel does not know the newer one */
 	bool valid; /* all of it has been found out */
@@ -132,6 +133,53 @@ static int find_limits(const struct copyoff_pair *pair, struct state *state,
 	return ret;
 }
 
+/* Controllers that do not know the question know no other tags. */
+static int find_tags(const struct copyoff_pair *pair, struct state *state,
+		     struct copyoff_offer *offer)
+{
+	int ret;
+
+	state->tags = (struct copyoff_nvme_tags){ 0, 0 };
+	if (state->namespace.metadata == 0)
+		return 0;
+	ret = identify(pair, state, COPYOFF_NVME_CNS_NAMESPACE_NVM, offer);
+	if (ret == 0)
+		state->tags = copyoff_nvme_parse_tags(state->buf, state->namespace.format_index);
+	return ret < 0 ? ret : 0;
+}
+
+/*
+ * The controller can make the protection information that the kernel expects, as
+ * long as that is all there is with a block.
+ */
+static int check_protection(const struct state *state, struct copyoff_offer *offer)
+{
+	const struct copyoff_nvme_namespace *namespace = &state->namespace;
+	const unsigned size = copyoff_nvme_protection_size(state->tags.guard);
+
+	if (!namespace->protection)
+		return 0;
+	if (namespace->protection > 3 || state->tags.guard == 1)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the namespace has protection information of a kind that "
+				       "the kernel does not know",
+				       "");
+	if (state->tags.storage_bits)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the namespace has storage tags in its protection "
+				       "information",
+				       "");
+	if (namespace->metadata != size)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       namespace->metadata > size
+					       ? "the namespace has more metadata than protection "
+						 "information"
+					       : "the namespace has other metadata than protection "
+						 "information",
+				       "");
+	return 0;
+}
+
 /*
  * Namespaces whose blocks could have a guard of 32 or 64 bits take longer
  * descriptors, also where protection information is off.
@@ -140,18 +188,14 @@ static int find_format(const struct copyoff_pair *pair, struct state *state,
 		       const struct copyoff_nvme_controller *controller,
 		       struct copyoff_offer *offer)
 {
-	unsigned guard = 0;
-	int ret = 0;
+	int ret = find_tags(pair, state, offer);
 
-	if (state->namespace.metadata > 0)
-		ret = identify(pair, state, COPYOFF_NVME_CNS_NAMESPACE_NVM, offer);
+	if (ret == 0)
+		ret = check_protection(state, offer);
 	if (ret < 0)
 		return ret;
-	/* Controllers that do not know the question know no other guard. */
-	if (ret == 0 && state->namespace.metadata > 0)
-		guard = copyoff_nvme_parse_guard(state->buf, state->namespace.format_index);
-	state->format = guard ? 1 : 0;
-	if (guard > 2 || !(controller->formats >> state->format & 1))
+	state->format = state->tags.guard ? 1 : 0;
+	if (state->tags.guard > 2 || !(controller->formats >> state->format & 1))
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
 				       "the controller takes no descriptors of formats 0h and 1h "
 				       "for this namespace",
@@ -167,13 +211,6 @@ static int check_namespace(const struct state *state, const struct copyoff_block
 	if (namespace->range_blocks == 0 || namespace->total_blocks == 0)
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
 				       "the namespace takes no Copy command: its limits are 0", "");
-	/*
-	 * Reference tags of the source would be copied as they are, and then
-	 * reading the destination fails.
-	 */
-	if (namespace->protection)
-		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
-				       "the namespace has protection information", "");
 	if (namespace->write_protected)
 		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, EROFS,
 				       "the namespace is write protected", "");
@@ -392,7 +429,8 @@ static bool limits_changed(const struct copyoff_pair *pair, struct state *state,
 	const struct copyoff_nvme_namespace before = state->namespace, *now = &state->namespace;
 
 	if (find_limits(pair, state, offer) < 0 || now->range_blocks == 0 ||
-	    now->total_blocks == 0 || now->protection || now->block_shift != before.block_shift ||
+	    now->total_blocks == 0 || now->protection != before.protection ||
+	    now->format_index != before.format_index || now->block_shift != before.block_shift ||
 	    (now->range_blocks == before.range_blocks && now->total_blocks == before.total_blocks &&
 	     now->ranges == before.ranges)) {
 		state->namespace = before;
@@ -445,6 +483,9 @@ static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_o
 
 		make_list(state, offer, ranges, n, &list);
 		command = copyoff_nvme_copy(state->nsid, state->format, sdlba, state->buf, list.n);
+		if (state->namespace.protection)
+			copyoff_nvme_protect(&command, state->namespace.protection,
+					     state->tags.guard);
 		ret = send(pair, state, &command);
 		if (ret < 0)
 			return refuse_errno(offer, ret);

@@ -79,11 +79,19 @@ void copyoff_nvme_parse_namespace(const unsigned char *data,
 	};
 }
 
-unsigned copyoff_nvme_parse_guard(const unsigned char *data, unsigned format_index)
+struct copyoff_nvme_tags copyoff_nvme_parse_tags(const unsigned char *data, unsigned format_index)
 {
 	enum { ELBAF = 12, ELBAF_SIZE = 4 };
+	uint32_t elbaf = (uint32_t)get(data + ELBAF + format_index * ELBAF_SIZE, 4);
 
-	return (unsigned)(get(data + ELBAF + format_index * ELBAF_SIZE, 4) >> 7 & 3);
+	return (struct copyoff_nvme_tags){ .guard = elbaf >> 7 & 3, .storage_bits = elbaf & 0x7f };
+}
+
+unsigned copyoff_nvme_protection_size(unsigned guard)
+{
+	static const unsigned bytes[] = { 8, 16, 16, 0 };
+
+	return bytes[guard & 3];
 }
 
 /* --- Copy ------------------------------------------------------------------------- */
@@ -112,6 +120,20 @@ struct copyoff_nvme_command copyoff_nvme_copy(uint32_t nsid, unsigned format, ui
 		.data = ranges,
 		.len = (uint32_t)(n * copyoff_nvme_range_size(format)),
 	};
+}
+
+void copyoff_nvme_protect(struct copyoff_nvme_command *copy, unsigned type, unsigned guard)
+{
+	/* PRINFO: the controller acts, and checks the guard. */
+	const uint32_t pract = 8, prchk_guard = 4, prinfor = 12, prinfow = 26;
+	const uint64_t sdlba = (uint64_t)copy->cdw[1] << 32 | copy->cdw[0];
+
+	copy->cdw[2] |= (pract | prchk_guard) << prinfor | pract << prinfow;
+	if (type == 3)
+		return; /* its reference tags are not addresses, and the kernel's are 0 */
+	copy->cdw[4] = (uint32_t)sdlba;
+	if (guard == 2)
+		copy->cdw3 = (uint32_t)(sdlba >> 32 & 0xffff);
 }
 
 /* --- what went wrong ---------------------------------------------------------------- */

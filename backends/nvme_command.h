@@ -38,7 +38,7 @@ struct copyoff_nvme_namespace {
 	unsigned block_shift; /* LBADS: blocks are of 1 << block_shift bytes */
 	uint16_t metadata; /* bytes with each block */
 	unsigned format_index; /* in the list of LBA formats */
-	bool protection; /* DPS: protection information is on */
+	unsigned protection; /* DPS: type of protection information, 1 to 3; 0: off */
 	bool write_protected; /* NSATTR */
 	/* For one Copy command, each in blocks or numbers as people count them. */
 	uint32_t range_blocks; /* MSSRL: in one range; 0: no Copy */
@@ -51,8 +51,17 @@ void copyoff_nvme_parse_controller(const unsigned char *data,
 				   struct copyoff_nvme_controller *controller);
 void copyoff_nvme_parse_namespace(const unsigned char *data,
 				  struct copyoff_nvme_namespace *namespace);
-/* The format of protection information (PIF) of an LBA format. */
-unsigned copyoff_nvme_parse_guard(const unsigned char *data, unsigned format_index);
+
+/* Protection information of an LBA format, as it is if it is on. */
+struct copyoff_nvme_tags {
+	unsigned guard; /* PIF: 0: of 16 bits, 1: 32, 2: 64 */
+	unsigned storage_bits; /* STS: of the reference tag, those that are no address */
+};
+
+/* Identify Namespace of the NVM command set. */
+struct copyoff_nvme_tags copyoff_nvme_parse_tags(const unsigned char *data, unsigned format_index);
+/* Bytes of protection information with a block; 0: a guard that is not known. */
+unsigned copyoff_nvme_protection_size(unsigned guard);
 
 /* The command that asks; @data has COPYOFF_NVME_IDENTIFY_BYTES. */
 struct copyoff_nvme_command copyoff_nvme_identify(uint32_t nsid, enum copyoff_nvme_cns cns,
@@ -60,11 +69,19 @@ struct copyoff_nvme_command copyoff_nvme_identify(uint32_t nsid, enum copyoff_nv
 
 /* Bytes of the descriptor of one source range: 32 in format 0h, 40 in format 1h. */
 size_t copyoff_nvme_range_size(unsigned format);
-/* The descriptor of @blocks (1 to 65536) from @slba, without checks of metadata. */
+/* The descriptor of @blocks (1 to 65536) from @slba; what tags they have is not checked. */
 void copyoff_nvme_encode_range(unsigned format, uint64_t slba, uint32_t blocks, unsigned char *to);
 /* Copy @n (1 to 256) ranges, whose descriptors are at @ranges, to @sdlba. */
 struct copyoff_nvme_command copyoff_nvme_copy(uint32_t nsid, unsigned format, uint64_t sdlba,
 					      unsigned char *ranges, unsigned n);
+
+/*
+ * Let the controller check the guards of what it reads, and make protection
+ * information of @type, with a guard as in copyoff_nvme_tags, for what it writes.
+ * What comes along from the source otherwise has reference tags that are the
+ * addresses there: the command succeeds, and the copy cannot be read.
+ */
+void copyoff_nvme_protect(struct copyoff_nvme_command *copy, unsigned type, unsigned guard);
 
 /* What to do about a Copy command that failed, and of which nothing is copied. */
 enum copyoff_nvme_action {

@@ -91,6 +91,7 @@ int64_t copyoff_sys_nvme_id(int fd);
 struct copyoff_nvme_command {
 	uint8_t opcode;
 	uint32_t nsid;
+	uint32_t cdw3;
 	uint32_t cdw[6]; /* dwords 10 to 15 */
 	void *data; /* to or from the device, as the opcode says */
 	uint32_t len; /* bytes: exactly what the command transfers */

@@ -305,6 +305,7 @@ int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 	} arg = { .wide = {
 			  .opcode = command->opcode,
 			  .nsid = command->nsid,
+			  .cdw3 = command->cdw3,
 			  .addr = (uint64_t)(uintptr_t)command->data,
 			  .data_len = command->len,
 			  .cdw10 = command->cdw[0],

@@ -608,7 +608,7 @@ static void invalidate_written(void)
 	reset(&dst, 2);
 	atomic_store(&stop, false);
 	check(pthread_create(&writer, NULL, write_mapped_all_the_time, map) == 0, "thread");
-	for (unsigned n = 0; n < ROUNDS; n++)
+	for (unsigned n = 0; n < rounds; n++)
 		check(__real_copyoff_sys_invalidate_range(dst.direct, 0, MIB) == 0, "invalidate");
 	atomic_store(&stop, true);
 	pthread_join(writer, NULL);
