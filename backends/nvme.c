@@ -2,8 +2,9 @@
 /*
  * nvme.c - copies within an NVMe namespace, made by the device (Copy command)
  *
- * Both ends are one namespace, or partitions of it.  A Copy command has a list of
- * source ranges, and one destination, where they come to lie one behind the other.
+ * Both ends are one namespace, or partitions of it, or, where somebody has enabled
+ * that, two namespaces of one controller.  A Copy command has a list of source ranges,
+ * and one destination, where they come to lie one behind the other.
  * The kernel passes the command on as it is: it checks neither addresses nor how
  * the descriptor was opened, and its page cache knows nothing of the copy.
  */
@@ -25,7 +26,8 @@ struct state {
 	/* The descriptors of a command, or the answer to Identify. */
 	unsigned char buf[COPYOFF_NVME_RANGES_MOST * COPYOFF_NVME_RANGE_BYTES_MOST];
 	struct copyoff_bracket bracket;
-	uint32_t nsid;
+	uint32_t nsid; /* of the destination */
+	uint32_t source_nsid;
 	unsigned format; /* of descriptors */
 	struct copyoff_nvme_tags tags;
 	struct copyoff_nvme_namespace namespace;
@@ -60,23 +62,51 @@ static int check_id(const struct copyoff_end *end, uint64_t nsid, struct copyoff
 	return (uint64_t)id == nsid ? 0 : not_a_namespace(offer);
 }
 
-static int find_namespace(const struct copyoff_pair *pair, struct state *state,
-			  struct copyoff_offer *offer)
+static int find_nsid(const struct copyoff_end *end, const struct copyoff_side *side, uint32_t *nsid,
+		     struct copyoff_offer *offer)
 {
-	uint64_t nsid;
-	int ret = copyoff_sysfs_number(state->bracket.out.chain.lowest, "nsid", &nsid);
+	uint64_t value;
+	int ret = copyoff_sysfs_number(side->chain.lowest, "nsid", &value);
 
-	if (ret == -ENOENT || (ret == 0 && (nsid == 0 || nsid >= UINT32_MAX)))
+	if (ret == -ENOENT || (ret == 0 && (value == 0 || value >= UINT32_MAX)))
 		return not_a_namespace(offer);
-	if (ret < 0)
-		return ret;
-	if (state->bracket.in.chain.lowest != state->bracket.out.chain.lowest)
-		return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
-				       "source and destination are not on one namespace", "");
-	ret = check_id(&pair->in, nsid, offer);
 	if (ret == 0)
-		ret = check_id(&pair->out, nsid, offer);
-	state->nsid = (uint32_t)nsid;
+		ret = check_id(end, value, offer);
+	*nsid = (uint32_t)value;
+	return ret;
+}
+
+static bool between_namespaces(const struct state *state)
+{
+	return state->bracket.in.chain.lowest != state->bracket.out.chain.lowest;
+}
+
+/*
+ * A number of a namespace is one of its controller's.  The device in front of the
+ * paths of multipath belongs to no controller: there, nothing is proven.
+ */
+static int check_controller(const struct state *state, struct copyoff_offer *offer)
+{
+	uint64_t in, out;
+
+	if (copyoff_sysfs_device(state->bracket.in.chain.lowest, "device/dev", &in) == 0 &&
+	    copyoff_sysfs_device(state->bracket.out.chain.lowest, "device/dev", &out) == 0 &&
+	    in == out && state->source_nsid != state->nsid)
+		return 0;
+	return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
+			       "source and destination are not on namespaces of one controller",
+			       "");
+}
+
+static int find_namespaces(const struct copyoff_pair *pair, struct state *state,
+			   struct copyoff_offer *offer)
+{
+	int ret = find_nsid(&pair->out, &state->bracket.out, &state->nsid, offer);
+
+	if (ret == 0)
+		ret = find_nsid(&pair->in, &state->bracket.in, &state->source_nsid, offer);
+	if (ret == 0 && between_namespaces(state))
+		ret = check_controller(state, offer);
 	return ret;
 }
 
@@ -90,23 +120,21 @@ static int refuse_permission(struct copyoff_offer *offer, int err)
 			       "writing is enough");
 }
 
-/* The answer is in state->buf.  > 0: a status; -errno; COPYOFF_DECLINE: no permission. */
-static int identify(const struct copyoff_pair *pair, struct state *state, enum copyoff_nvme_cns cns,
-		    struct copyoff_offer *offer)
+/* > 0: a status; -errno; COPYOFF_DECLINE: no permission. */
+static int ask(int fd, struct copyoff_nvme_command command, struct copyoff_offer *offer)
 {
-	struct copyoff_nvme_command command = copyoff_nvme_identify(state->nsid, cns, state->buf);
-	int ret = copyoff_sys_nvme_command(pair->out.fd, COPYOFF_NVME_ADMIN, &command);
+	int ret = copyoff_sys_nvme_command(fd, COPYOFF_NVME_ADMIN, &command);
 
 	if (ret == -EACCES || ret == -EPERM)
 		return refuse_permission(offer, ret);
 	return ret == -EINTR ? -EIO : ret; /* canceled, and not by a signal */
 }
 
-/* The same, where there must be an answer. */
-static int must_identify(const struct copyoff_pair *pair, struct state *state,
-			 enum copyoff_nvme_cns cns, struct copyoff_offer *offer)
+/* Where there must be an answer; it is in state->buf. */
+static int identify(int fd, struct state *state, uint32_t nsid, enum copyoff_nvme_cns cns,
+		    struct copyoff_offer *offer)
 {
-	int ret = identify(pair, state, cns, offer);
+	int ret = ask(fd, copyoff_nvme_identify(nsid, cns, state->buf), offer);
 
 	return ret <= 0 ? ret
 			: copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, EIO,
@@ -116,36 +144,80 @@ static int must_identify(const struct copyoff_pair *pair, struct state *state,
 static int find_controller(const struct copyoff_pair *pair, struct state *state,
 			   struct copyoff_nvme_controller *controller, struct copyoff_offer *offer)
 {
-	int ret = must_identify(pair, state, COPYOFF_NVME_CNS_CONTROLLER, offer);
+	int ret = identify(pair->out.fd, state, state->nsid, COPYOFF_NVME_CNS_CONTROLLER, offer);
 
 	if (ret == 0)
 		copyoff_nvme_parse_controller(state->buf, controller);
 	return ret;
 }
 
-static int find_limits(const struct copyoff_pair *pair, struct state *state,
-		       struct copyoff_offer *offer)
+/* What a namespace is formatted like; and its limits. */
+static int find_layout(int fd, struct state *state, uint32_t nsid,
+		       struct copyoff_nvme_namespace *namespace, struct copyoff_offer *offer)
 {
-	int ret = must_identify(pair, state, COPYOFF_NVME_CNS_NAMESPACE, offer);
+	int ret = identify(fd, state, nsid, COPYOFF_NVME_CNS_NAMESPACE, offer);
 
 	if (ret == 0)
-		copyoff_nvme_parse_namespace(state->buf, &state->namespace);
+		copyoff_nvme_parse_namespace(state->buf, namespace);
 	return ret;
 }
 
 /* Controllers that do not know the question know no other tags. */
-static int find_tags(const struct copyoff_pair *pair, struct state *state,
+static int find_tags(int fd, struct state *state, uint32_t nsid,
+		     const struct copyoff_nvme_namespace *namespace, struct copyoff_nvme_tags *tags,
 		     struct copyoff_offer *offer)
 {
 	int ret;
 
-	state->tags = (struct copyoff_nvme_tags){ 0, 0 };
-	if (state->namespace.metadata == 0)
+	*tags = (struct copyoff_nvme_tags){ 0, 0 };
+	if (namespace->metadata == 0)
 		return 0;
-	ret = identify(pair, state, COPYOFF_NVME_CNS_NAMESPACE_NVM, offer);
+	ret = ask(fd, copyoff_nvme_identify(nsid, COPYOFF_NVME_CNS_NAMESPACE_NVM, state->buf),
+		  offer);
 	if (ret == 0)
-		state->tags = copyoff_nvme_parse_tags(state->buf, state->namespace.format_index);
+		*tags = copyoff_nvme_parse_tags(state->buf, namespace->format_index);
 	return ret < 0 ? ret : 0;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Blocks of both must be the same in all; and the limits hold for either. */
+static int join_source(const struct copyoff_pair *pair, struct state *state,
+		       struct copyoff_offer *offer)
+{
+	struct copyoff_nvme_namespace source, *namespace = &state->namespace;
+	struct copyoff_nvme_tags tags;
+	int ret = find_layout(pair->in.fd, state, state->source_nsid, &source, offer);
+
+	if (ret == 0)
+		ret = find_tags(pair->in.fd, state, state->source_nsid, &source, &tags, offer);
+	if (ret < 0)
+		return ret;
+	if (source.block_shift != namespace->block_shift ||
+	    source.metadata != namespace->metadata || source.protection != namespace->protection ||
+	    tags.guard != state->tags.guard || tags.storage_bits != state->tags.storage_bits)
+		return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
+				       "the two namespaces are formatted differently", "");
+	namespace->range_blocks = smaller(namespace->range_blocks, source.range_blocks);
+	namespace->total_blocks = smaller(namespace->total_blocks, source.total_blocks);
+	namespace->ranges = smaller(namespace->ranges, source.ranges);
+	return 0;
+}
+
+static int find_limits(const struct copyoff_pair *pair, struct state *state,
+		       struct copyoff_offer *offer)
+{
+	int ret = find_layout(pair->out.fd, state, state->nsid, &state->namespace, offer);
+
+	if (ret == 0)
+		ret = find_tags(pair->out.fd, state, state->nsid, &state->namespace, &state->tags,
+				offer);
+	if (ret == 0 && between_namespaces(state))
+		ret = join_source(pair, state, offer);
+	return ret;
 }
 
 /*
@@ -181,6 +253,25 @@ static int check_protection(const struct state *state, struct copyoff_offer *off
 }
 
 /*
+ * Descriptors that name the namespace of the source must have been enabled, by
+ * whoever may set features of the controller, and are not any more after a reset.
+ */
+static int check_enabled(const struct copyoff_pair *pair, struct state *state,
+			 struct copyoff_offer *offer)
+{
+	int ret = ask(pair->out.fd, copyoff_nvme_get_behavior(state->buf), offer);
+
+	if (ret < 0)
+		return ret;
+	if (ret == 0 && copyoff_nvme_parse_behavior(state->buf) >> state->format & 1)
+		return 0;
+	return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
+			       "copies between namespaces are not enabled in the controller",
+			       "have the feature Host Behavior Support (CDFE) set, where the "
+			       "kernel allows that");
+}
+
+/*
  * Namespaces whose blocks could have a guard of 32 or 64 bits take longer
  * descriptors, also where protection information is off.
  */
@@ -188,25 +279,43 @@ static int find_format(const struct copyoff_pair *pair, struct state *state,
 		       const struct copyoff_nvme_controller *controller,
 		       struct copyoff_offer *offer)
 {
-	int ret = find_tags(pair, state, offer);
+	state->format = (state->tags.guard ? 1u : 0u) | (between_namespaces(state) ? 2u : 0u);
+	if (state->tags.guard <= 2 && controller->formats >> state->format & 1)
+		return between_namespaces(state) ? check_enabled(pair, state, offer) : 0;
+	if (between_namespaces(state))
+		return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
+				       "the controller does not copy between namespaces", "");
+	return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+			       "the controller takes no descriptors of formats 0h and 1h for this "
+			       "namespace",
+			       "");
+}
 
-	if (ret == 0)
-		ret = check_protection(state, offer);
+static int check_blocks(const struct copyoff_end *end, const struct state *state,
+			struct copyoff_offer *offer)
+{
+	const unsigned shift = state->namespace.block_shift;
+	struct copyoff_block block;
+	int ret = copyoff_facts_block(end->fd, end->rdev, &block);
+
 	if (ret < 0)
 		return ret;
-	state->format = state->tags.guard ? 1 : 0;
-	if (state->tags.guard > 2 || !(controller->formats >> state->format & 1))
+	if (block.zoned != COPYOFF_ZONED_NONE)
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
-				       "the controller takes no descriptors of formats 0h and 1h "
-				       "for this namespace",
+				       "the namespace has zones, or may have", "");
+	if (shift >= 32 || block.logical_block != 1u << shift)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the kernel takes the blocks for larger or smaller ones "
+				       "than the namespace has",
 				       "");
 	return 0;
 }
 
-static int check_namespace(const struct state *state, const struct copyoff_block *block,
+static int check_namespace(const struct copyoff_pair *pair, const struct state *state,
 			   struct copyoff_offer *offer)
 {
 	const struct copyoff_nvme_namespace *namespace = &state->namespace;
+	int ret;
 
 	if (namespace->range_blocks == 0 || namespace->total_blocks == 0)
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
@@ -214,15 +323,10 @@ static int check_namespace(const struct state *state, const struct copyoff_block
 	if (namespace->write_protected)
 		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, EROFS,
 				       "the namespace is write protected", "");
-	if (block->zoned != COPYOFF_ZONED_NONE)
-		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
-				       "the namespace has zones, or may have", "");
-	if (namespace->block_shift >= 32 || block->logical_block != 1u << namespace->block_shift)
-		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
-				       "the kernel takes the blocks for larger or smaller ones "
-				       "than the namespace has",
-				       "");
-	return 0;
+	ret = check_blocks(&pair->out, state, offer);
+	if (ret == 0 && between_namespaces(state))
+		ret = check_blocks(&pair->in, state, offer);
+	return ret == 0 ? check_protection(state, offer) : ret;
 }
 
 static uint64_t block_size(const struct state *state)
@@ -257,11 +361,8 @@ static int find_capabilities(const struct copyoff_pair *pair, struct state *stat
 			     struct copyoff_offer *offer)
 {
 	struct copyoff_nvme_controller controller;
-	struct copyoff_block block;
-	int ret = copyoff_facts_block(pair->out.fd, pair->out.rdev, &block);
+	int ret = find_controller(pair, state, &controller, offer);
 
-	if (ret == 0)
-		ret = find_controller(pair, state, &controller, offer);
 	if (ret < 0)
 		return ret;
 	if (!controller.copies)
@@ -269,7 +370,7 @@ static int find_capabilities(const struct copyoff_pair *pair, struct state *stat
 				       "the controller has no Copy command", "");
 	ret = find_limits(pair, state, offer);
 	if (ret == 0)
-		ret = check_namespace(state, &block, offer);
+		ret = check_namespace(pair, state, offer);
 	if (ret == 0)
 		ret = check_starts(state, offer);
 	if (ret == 0)
@@ -288,7 +389,7 @@ static int find_all(const struct copyoff_pair *pair, struct state *state,
 	copyoff_bracket_find(&state->bracket, pair);
 	if (is_stacked(&state->bracket.in) || is_stacked(&state->bracket.out))
 		return not_a_namespace(offer);
-	ret = find_namespace(pair, state, offer);
+	ret = find_namespaces(pair, state, offer);
 	if (ret == 0)
 		ret = find_capabilities(pair, state, offer);
 	if (ret < 0)
@@ -353,7 +454,8 @@ static bool add_to_list(struct state *state, struct list *list, uint64_t slba, u
 		uint32_t some = least(blocks, namespace->range_blocks,
 				      namespace->total_blocks - list->total);
 
-		copyoff_nvme_encode_range(state->format, slba, some, state->buf + list->n * size);
+		copyoff_nvme_encode_range(state->format, state->source_nsid, slba, some,
+					  state->buf + list->n * size);
 		list->blocks[list->n++] = some;
 		list->total += some;
 		slba += some;
@@ -427,6 +529,7 @@ static bool limits_changed(const struct copyoff_pair *pair, struct state *state,
 			   struct copyoff_offer *offer)
 {
 	const struct copyoff_nvme_namespace before = state->namespace, *now = &state->namespace;
+	const struct copyoff_nvme_tags tags = state->tags;
 
 	if (find_limits(pair, state, offer) < 0 || now->range_blocks == 0 ||
 	    now->total_blocks == 0 || now->protection != before.protection ||
@@ -434,6 +537,7 @@ static bool limits_changed(const struct copyoff_pair *pair, struct state *state,
 	    (now->range_blocks == before.range_blocks && now->total_blocks == before.total_blocks &&
 	     now->ranges == before.ranges)) {
 		state->namespace = before;
+		state->tags = tags;
 		return false;
 	}
 	set_limits(offer, state);

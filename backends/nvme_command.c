@@ -96,16 +96,38 @@ unsigned copyoff_nvme_protection_size(unsigned guard)
 
 /* --- Copy ------------------------------------------------------------------------- */
 
-size_t copyoff_nvme_range_size(unsigned format)
+struct copyoff_nvme_command copyoff_nvme_get_behavior(unsigned char *data)
 {
-	return format == 1 ? COPYOFF_NVME_RANGE_BYTES_MOST : 32;
+	enum { FID_HOST_BEHAVIOR = 0x16 };
+
+	return (struct copyoff_nvme_command){
+		.opcode = COPYOFF_NVME_GET_FEATURES,
+		.cdw = { FID_HOST_BEHAVIOR },
+		.data = data,
+		.len = COPYOFF_NVME_BEHAVIOR_BYTES,
+	};
 }
 
-void copyoff_nvme_encode_range(unsigned format, uint64_t slba, uint32_t blocks, unsigned char *to)
+unsigned copyoff_nvme_parse_behavior(const unsigned char *data)
 {
-	enum { SLBA = 8, NLB = 16 };
+	enum { CDFE = 4 };
+
+	return (unsigned)get(data + CDFE, 2) | 3;
+}
+
+size_t copyoff_nvme_range_size(unsigned format)
+{
+	return format & 1 ? COPYOFF_NVME_RANGE_BYTES_MOST : 32;
+}
+
+void copyoff_nvme_encode_range(unsigned format, uint32_t snsid, uint64_t slba, uint32_t blocks,
+			       unsigned char *to)
+{
+	enum { SNSID = 0, SLBA = 8, NLB = 16 };
 
 	memset(to, 0, copyoff_nvme_range_size(format));
+	if (format >= 2)
+		put(to + SNSID, 4, snsid);
 	put(to + SLBA, 8, slba);
 	put(to + NLB, 2, blocks - 1);
 }

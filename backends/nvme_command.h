@@ -11,10 +11,12 @@
 #include "backend.h"
 
 enum {
-	COPYOFF_NVME_IDENTIFY = 0x06, /* an admin command */
+	COPYOFF_NVME_IDENTIFY = 0x06, /* admin commands */
+	COPYOFF_NVME_GET_FEATURES = 0x0a,
 	COPYOFF_NVME_COPY = 0x19,
 
 	COPYOFF_NVME_IDENTIFY_BYTES = 4096,
+	COPYOFF_NVME_BEHAVIOR_BYTES = 512,
 	COPYOFF_NVME_RANGES_MOST = 256, /* in one Copy command */
 	COPYOFF_NVME_RANGE_BYTES_MOST = 40, /* of the descriptor of one */
 };
@@ -67,10 +69,21 @@ unsigned copyoff_nvme_protection_size(unsigned guard);
 struct copyoff_nvme_command copyoff_nvme_identify(uint32_t nsid, enum copyoff_nvme_cns cns,
 						  unsigned char *data);
 
-/* Bytes of the descriptor of one source range: 32 in format 0h, 40 in format 1h. */
+/*
+ * Get Features, Host Behavior Support: @data has COPYOFF_NVME_BEHAVIOR_BYTES.  And of
+ * the answer, bit n: descriptors of format n are enabled (CDFE); 0h and 1h always are.
+ */
+struct copyoff_nvme_command copyoff_nvme_get_behavior(unsigned char *data);
+unsigned copyoff_nvme_parse_behavior(const unsigned char *data);
+
+/* Bytes of the descriptor of one source range: 32 in formats 0h and 2h, else 40. */
 size_t copyoff_nvme_range_size(unsigned format);
-/* The descriptor of @blocks (1 to 65536) from @slba; what tags they have is not checked. */
-void copyoff_nvme_encode_range(unsigned format, uint64_t slba, uint32_t blocks, unsigned char *to);
+/*
+ * The descriptor of @blocks (1 to 65536) from @slba, in formats 2h and 3h of the
+ * namespace @snsid; what tags they have is not checked.
+ */
+void copyoff_nvme_encode_range(unsigned format, uint32_t snsid, uint64_t slba, uint32_t blocks,
+			       unsigned char *to);
 /* Copy @n (1 to 256) ranges, whose descriptors are at @ranges, to @sdlba. */
 struct copyoff_nvme_command copyoff_nvme_copy(uint32_t nsid, unsigned format, uint64_t sdlba,
 					      unsigned char *ranges, unsigned n);

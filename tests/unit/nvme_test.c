@@ -16,15 +16,19 @@ START_TEST(test_range_bytes)
 	unsigned char to[48];
 
 	memset(to, 0xa5, sizeof(to));
-	copyoff_nvme_encode_range(0, 0x0123456789abcdef, 128, to);
+	copyoff_nvme_encode_range(0, 9, 0x0123456789abcdef, 128, to);
 	ck_assert(memcmp(to, format0, 32) == 0);
 	ck_assert(to[32] == 0xa5 && to[47] == 0xa5);
 	ck_assert_uint_eq(copyoff_nvme_range_size(0), 32);
-	copyoff_nvme_encode_range(0, 1, 65536, to);
+	copyoff_nvme_encode_range(2, 0x98765432, 0x0123456789abcdef, 128, to);
+	ck_assert(memcmp(to, "\x32\x54\x76\x98", 4) == 0 && memcmp(to + 4, format0 + 4, 28) == 0);
+	ck_assert_uint_eq(copyoff_nvme_range_size(2), 32);
+	ck_assert_uint_eq(copyoff_nvme_range_size(3), 40);
+	copyoff_nvme_encode_range(0, 9, 1, 65536, to);
 	ck_assert(to[8] == 1 && to[16] == 0xff && to[17] == 0xff && to[18] == 0);
 	/* Format 1h differs in tags only, which are 0. */
 	memset(to, 0xa5, sizeof(to));
-	copyoff_nvme_encode_range(1, 0x0123456789abcdef, 128, to);
+	copyoff_nvme_encode_range(1, 9, 0x0123456789abcdef, 128, to);
 	ck_assert(memcmp(to, format0, 32) == 0);
 	for (int i = 32; i < 48; i++)
 		ck_assert_uint_eq(to[i], i < 40 ? 0 : 0xa5);
@@ -350,10 +354,139 @@ START_TEST(test_no_raw)
 }
 END_TEST
 
-START_TEST(test_other_disk)
+/* --- between namespaces ------------------------------------------------------------------- */
+
+static void not_enabled(void)
 {
+	set_le(w.behavior + 4, 2, 0x0008);
+}
+static void behavior_not_known(void)
+{
+	w.behavior_ret = 0x4002;
+}
+static void only_within(void)
+{
+	set_le(w.controller + 534, 2, 0x000b);
+}
+static void foreign(void)
+{
+	w.foreign = true;
+}
+static void one_number(void)
+{
+	w.id = 2; /* sysfs does not agree */
+}
+static void other_size(void)
+{
+	set_le(w.namespace2 + 128 + 4 * 3, 4, 12u << 16);
+}
+static void other_metadata(void)
+{
+	set_le(w.namespace2 + 128 + 4 * 3, 4, 9u << 16 | 8);
+}
+static void other_protection(void)
+{
+	set_protection(1, 0, 0);
+	set_second();
+	w.namespace2[29] = 2;
+}
+static void other_guard(void)
+{
+	set_protection(1, 2, 0);
+	set_second();
+	set_le(w.nvm2 + 12 + 4 * 3, 4, 1 << 7);
+}
+static void no_limits_there(void)
+{
+	set_le(w.namespace2 + 76, 4, 0);
+}
+
+static const struct refusal between[] = {
+	{ not_enabled, COPYOFF_REASON_CROSS_DEVICE, 0, "not enabled", "CDFE" },
+	{ behavior_not_known, COPYOFF_REASON_CROSS_DEVICE, 0, "not enabled", "CDFE" },
+	{ only_within, COPYOFF_REASON_CROSS_DEVICE, 0, "does not copy between namespaces", "" },
+	{ foreign, COPYOFF_REASON_CROSS_DEVICE, 0, "namespaces of one controller", "" },
+	{ one_number, COPYOFF_REASON_FILE_TYPE, 0, "not NVMe namespaces", "" },
+	{ other_size, COPYOFF_REASON_CROSS_DEVICE, 0, "formatted differently", "" },
+	{ other_metadata, COPYOFF_REASON_CROSS_DEVICE, 0, "formatted differently", "" },
+	{ other_protection, COPYOFF_REASON_CROSS_DEVICE, 0, "formatted differently", "" },
+	{ other_guard, COPYOFF_REASON_CROSS_DEVICE, 0, "formatted differently", "" },
+	{ no_limits_there, COPYOFF_REASON_UNSUPPORTED, 0, "limits are 0", "" },
+};
+
+START_TEST(test_refusal_between)
+{
+	const struct refusal *r = &between[_i];
+
+	set_second();
+	r->what();
 	probe(OTHER, PART2);
-	ck_assert_int_eq(offer()->reason, COPYOFF_REASON_CROSS_DEVICE);
+	ck_assert_int_eq(offer()->state, COPYOFF_OFFER_DECLINED);
+	ck_assert_int_eq(offer()->reason, r->reason);
+	expect_text(r->text);
+	ck_assert(strstr(offer()->remedy, r->remedy));
+}
+END_TEST
+
+/* The features are asked for, and never set: the world knows no such command. */
+START_TEST(test_between_namespaces)
+{
+	static const struct copyoff_range v[] = {
+		{ 512, 0, 65536 },
+		{ 0, 65536, 512 },
+		{ 99840, 66048, 1 << 20 },
+		{ 0, 3 << 20, 4096 },
+	};
+	const int64_t total = 65536 + 512 + (1 << 20) + 4096;
+	const unsigned type = (unsigned)_i / 2, guard = _i % 2 ? 2 : 0;
+
+	reach = 0;
+	if (_i)
+		set_protection(type, guard, 0);
+	set_second();
+	use("nvme");
+	ck_assert_int_eq(copyv(OTHER, PART2, v, COUNT(v), 0), total);
+	check_bytes(OTHER, PART2, v, COUNT(v), (uint64_t)total);
+	ck_assert_int_eq(copyv(PART1, OTHER, v, COUNT(v), 0), total);
+	check_bytes(PART1, OTHER, v, COUNT(v), (uint64_t)total);
+	/* Within one namespace, other descriptors. */
+	ck_assert_int_eq(copyv(PART1, PART2, v, COUNT(v), 0), total);
+	check_bytes(PART1, PART2, v, COUNT(v), (uint64_t)total);
+	/* Each ends where it ends. */
+	ck_assert_int_eq(copy(PART1, 0, OTHER, OTHER_BYTES - 4096, 8192, 0), 4096);
+}
+END_TEST
+
+/* Those of both namespaces hold. */
+START_TEST(test_limits_between)
+{
+	const struct copyoff_offer *o;
+
+	set_limits(100, 1000, 9);
+	set_second();
+	set_le(w.namespace2 + 74, 2, 50);
+	set_le(w.namespace2 + 76, 4, 5000);
+	w.namespace2[80] = 3;
+	o = probe(OTHER, PART2);
+	ck_assert_int_eq(o->state, COPYOFF_OFFER_OPEN);
+	ck_assert_uint_eq(o->limits.max_range, 50 * 512);
+	ck_assert_uint_eq(o->limits.max_ranges, 4);
+	ck_assert_uint_eq(o->limits.max_total, 1000 * 512);
+}
+END_TEST
+
+/* A reset of the controller disables it. */
+START_TEST(test_disabled_later)
+{
+	reach = 0;
+	set_second();
+	use("nvme,readwrite");
+	ck_assert_int_eq(copy(OTHER, 0, PART2, 0, 65536, 0), 65536);
+	ck_assert_uint_eq(copied_by("nvme"), 65536);
+	set_le(w.behavior + 4, 2, 0);
+	ck_assert_int_eq(copy(OTHER, 0, PART2, 0, 65536, 0), 65536);
+	ck_assert_uint_eq(copied_by("nvme"), 65536);
+	ck_assert_int_eq(offer()->reason, COPYOFF_REASON_UNSUPPORTED);
 }
 END_TEST
 
@@ -566,7 +699,10 @@ int main(void)
 	tcase_add_test(tc, test_largest_limits);
 	tcase_add_loop_test(tc, test_refusal, 0, COUNT(refusals));
 	tcase_add_test(tc, test_no_raw);
-	tcase_add_test(tc, test_other_disk);
+	tcase_add_loop_test(tc, test_refusal_between, 0, COUNT(between));
+	tcase_add_loop_test(tc, test_between_namespaces, 0, 8);
+	tcase_add_test(tc, test_limits_between);
+	tcase_add_test(tc, test_disabled_later);
 	tcase_add_test(tc, test_multipath);
 	tcase_add_test(tc, test_files);
 	tcase_add_test(tc, test_partitions);

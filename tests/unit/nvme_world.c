@@ -15,12 +15,12 @@ const struct node nodes[NODES - DISK] = {
 	{ DEV(259, 2), 0, DISK_BYTES },
 	{ DEV(259, 3), 2048 * 512, 47104 * 512 },
 	{ DEV(259, 4), 49152 * 512, 40960 * 512 },
-	{ DEV(259, 99), 0, DISK_BYTES },
+	{ DEV(259, 99), DISK_BYTES, OTHER_BYTES },
 };
 
-unsigned char content[DISK_BYTES];
-static unsigned char before[DISK_BYTES]; /* the copy began */
-static uint64_t tags[DISK_BYTES / BLOCK]; /* reference tags, by block */
+unsigned char content[DISK_BYTES + OTHER_BYTES];
+static unsigned char before[DISK_BYTES + OTHER_BYTES]; /* the copy began */
+static uint64_t tags[(DISK_BYTES + OTHER_BYTES) / BLOCK]; /* reference tags, by block */
 
 struct world w;
 
@@ -51,13 +51,36 @@ void set_blocks(unsigned shift, unsigned metadata)
 	set_le(w.namespace + 128 + 4 * 3, 4, (uint64_t)shift << 16 | metadata);
 }
 
+/* Where the blocks of the namespace begin in the memory. */
+static uint64_t first_block(uint32_t nsid)
+{
+	ck_assert(nsid == 1 || nsid == 2);
+	return nsid == 1 ? 0 : (uint64_t)DISK_BYTES >> w.shift;
+}
+
+static uint64_t right_tag(uint64_t block)
+{
+	uint64_t second = first_block(2);
+
+	return block < second ? block : block - second;
+}
+
 void set_protection(unsigned type, unsigned guard, unsigned storage_bits)
 {
 	set_blocks(w.shift, guard ? 16 : 8);
 	w.namespace[29] = (unsigned char)type;
 	set_le(w.nvm + 12 + 4 * 3, 4, guard << 7 | storage_bits);
-	for (uint64_t i = 0; i < DISK_BYTES / BLOCK; i++)
-		tags[i] = i;
+	for (uint64_t i = 0; i < COUNT(tags); i++)
+		tags[i] = right_tag(i);
+}
+
+void set_second(void)
+{
+	memcpy(w.namespace2, w.namespace, sizeof(w.namespace2));
+	memcpy(w.nvm2, w.nvm, sizeof(w.nvm2));
+	set_le(w.namespace2, 8, (uint64_t)OTHER_BYTES >> w.shift);
+	set_le(w.controller + 534, 2, 0x000f);
+	set_le(w.behavior + 4, 2, 0x000c);
 }
 
 static unsigned protection(void)
@@ -98,7 +121,7 @@ static bool tags_are_right(uint64_t start, uint64_t len)
 	bool right = true;
 
 	for (uint64_t i = start >> w.shift; i < (start + len) >> w.shift; i++)
-		right &= protection() == 0 || protection() == 3 || tags[i] == i;
+		right &= protection() == 0 || protection() == 3 || tags[i] == right_tag(i);
 	return right;
 }
 
@@ -106,16 +129,16 @@ static bool tags_are_right(uint64_t start, uint64_t len)
 static void copy_tags(const struct copyoff_nvme_command *c, uint64_t slba, uint64_t dlba,
 		      uint64_t n)
 {
-	const uint64_t sdlba = (uint64_t)c->cdw[1] << 32 | c->cdw[0];
+	const uint64_t sdlba = first_block(c->nsid) + ((uint64_t)c->cdw[1] << 32 | c->cdw[0]);
 	const bool pract = c->cdw[2] >> 29 & 1;
 
 	for (uint64_t i = 0; i < n; i++)
 		tags[dlba + i] = pract ? c->cdw[4] + (dlba - sdlba) + i : tags[slba + i];
 }
 
-static void copy_range(const unsigned char *descriptor, uint64_t *dlba, bool spoil)
+/* The addresses in the memory. */
+static void copy_range(uint64_t slba, uint64_t *dlba, uint64_t n, bool spoil)
 {
-	uint64_t slba = le(descriptor + 8, 8), n = le(descriptor + 16, 2) + 1;
 	unsigned char *to = content + (*dlba << w.shift);
 
 	if (spoil)
@@ -131,12 +154,12 @@ static int check_copy(const struct copyoff_nvme_command *c, struct command *log)
 	const unsigned char *d = c->data;
 	unsigned format = c->cdw[2] >> 8 & 0xf, size = descriptor_size(format);
 	unsigned guard = (unsigned)le(w.nvm + 12 + 4 * 3, 4) >> 7 & 3;
-	uint64_t nsze = le(w.namespace, 8);
+	uint64_t nsze = le(c->nsid == 1 ? w.namespace : w.namespace2, 8);
+	uint64_t source_nsze = nsze;
 	bool beyond = false, too_long = false;
 
 	log->n = (c->cdw[2] & 0xff) + 1;
 	log->sdlba = (uint64_t)c->cdw[1] << 32 | c->cdw[0];
-	ck_assert_uint_eq(c->nsid, 1);
 	ck_assert_uint_eq(c->len, log->n * size);
 	ck_assert_uint_eq((uintptr_t)d % 4, 0);
 	/* No streams, lifetime or limited retry; guards are checked, and made anew. */
@@ -147,13 +170,18 @@ static int check_copy(const struct copyoff_nvme_command *c, struct command *log)
 		uint64_t slba = le(d + 8, 8), n = le(d + 16, 2) + 1;
 
 		for (unsigned j = 0; j < size; j++)
-			ck_assert((j >= 8 && j < 18) || d[j] == 0);
-		beyond |= slba >= nsze || n > nsze - slba;
+			ck_assert((j >= 8 && j < 18) || (format >= 2 && j < 4) || d[j] == 0);
+		ck_assert(format < 2 || le(d, 4) == 3 - c->nsid);
+		if (format >= 2)
+			source_nsze = le(le(d, 4) == 1 ? w.namespace : w.namespace2, 8);
+		beyond |= slba >= source_nsze || n > source_nsze - slba;
 		too_long |= n > le(w.namespace + 74, 2);
 		log->blocks += n;
 	}
-	if ((format == 0) != (guard == 0))
+	if ((format % 2 == 0) != (guard == 0))
 		return 0x410a;
+	if (format >= 2 && !(le(w.behavior + 4, 2) >> format & 1))
+		return 0x4002;
 	if (log->n > w.namespace[80] + 1u || too_long || log->blocks > le(w.namespace + 76, 4))
 		return 0x4183;
 	return beyond || log->sdlba + log->blocks > nsze ? 0x4080 : 0;
@@ -162,12 +190,15 @@ static int check_copy(const struct copyoff_nvme_command *c, struct command *log)
 static int carry_out(const struct copyoff_nvme_command *c, const struct step *step, unsigned n)
 {
 	const unsigned char *d = c->data;
-	unsigned size = descriptor_size(c->cdw[2] >> 8 & 0xf);
-	uint64_t dlba = (uint64_t)c->cdw[1] << 32 | c->cdw[0];
+	unsigned format = c->cdw[2] >> 8 & 0xf, size = descriptor_size(format);
+	uint64_t dlba = first_block(c->nsid) + ((uint64_t)c->cdw[1] << 32 | c->cdw[0]);
 
-	for (unsigned i = 0; i < n; i++) {
-		copy_tags(c, le(d + i * size + 8, 8), dlba, le(d + i * size + 16, 2) + 1);
-		copy_range(d + i * size, &dlba, step->ret && i >= step->ranges);
+	for (unsigned i = 0; i < n; i++, d += size) {
+		uint32_t snsid = format >= 2 ? (uint32_t)le(d, 4) : c->nsid;
+		uint64_t slba = first_block(snsid) + le(d + 8, 8), blocks = le(d + 16, 2) + 1;
+
+		copy_tags(c, slba, dlba, blocks);
+		copy_range(slba, &dlba, blocks, step->ret && i >= step->ranges);
 	}
 	return step->ret;
 }
@@ -200,17 +231,31 @@ static int copy_command(struct copyoff_nvme_command *c, bool old_ioctl)
 static int identify_command(struct copyoff_nvme_command *c)
 {
 	unsigned cns = c->cdw[0];
-	const unsigned char *answers[] = { [0] = w.namespace, [1] = w.controller, [5] = w.nvm };
+	const bool second = c->nsid == 2;
+	const unsigned char *answers[] = { [0] = second ? w.namespace2 : w.namespace,
+					   [1] = w.controller,
+					   [5] = second ? w.nvm2 : w.nvm };
 
 	w.identifies++;
 	ck_assert_uint_eq(c->opcode, 6);
 	ck_assert_uint_eq(c->len, 4096);
 	ck_assert(cns == 0 || cns == 1 || cns == 5);
-	ck_assert_uint_eq(c->nsid, cns == 1 ? 0 : 1);
+	ck_assert(cns == 1 ? c->nsid == 0 : c->nsid == 1 || second);
 	ck_assert_uint_eq(c->cdw[1] | c->cdw[2] | c->cdw[3] | c->cdw[4] | c->cdw[5], 0);
 	if (w.identify_ret[cns] == 0)
 		memcpy(c->data, answers[cns], 4096);
 	return w.identify_ret[cns];
+}
+
+static int get_behavior(struct copyoff_nvme_command *c)
+{
+	ck_assert_uint_eq(c->opcode, 0x0a);
+	ck_assert_uint_eq(c->len, 512);
+	/* The current value, not the default or the saved one. */
+	ck_assert_uint_eq(c->cdw[0], 0x16);
+	ck_assert_uint_eq(c->nsid | c->cdw[1] | c->cdw[2] | c->cdw[3] | c->cdw[4] | c->cdw[5], 0);
+	memcpy(c->data, w.behavior, 512);
+	return w.behavior_ret;
 }
 
 /* --- the seam -------------------------------------------------------------------------- */
@@ -254,7 +299,7 @@ int64_t __wrap_copyoff_sys_nvme_id(int fd)
 	if (ret < 0)
 		return ret;
 	(void)node_of(fd);
-	return w.id;
+	return fd == OTHER ? 2 : w.id;
 }
 
 int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
@@ -265,13 +310,17 @@ int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 	if (ret < 0)
 		return ret;
 	(void)node_of(fd);
+	if (queue == COPYOFF_NVME_ADMIN && command->opcode == 0x0a)
+		return get_behavior(command);
 	if (queue == COPYOFF_NVME_ADMIN)
 		return identify_command(command);
+	/* The kernel wants it so. */
+	ck_assert_uint_eq(command->nsid, fd == OTHER ? 2 : 1);
 	ck_assert_uint_eq(command->opcode, 0x19);
 	if (queue == COPYOFF_NVME_IO && w.ioctl64)
 		return w.ioctl64;
 	/* Later kernels let anybody leave a partition by it. */
-	ck_assert(queue == COPYOFF_NVME_IO || fd == DISK);
+	ck_assert(queue == COPYOFF_NVME_IO || fd == DISK || fd == OTHER);
 	return copy_command(command, queue == COPYOFF_NVME_IO_OLD);
 }
 
@@ -295,6 +344,16 @@ ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 		return snprintf(buf, size, "%u", 1u << w.shift);
 	if (w.zoned && strstr(path, "queue/zoned"))
 		return snprintf(buf, size, "%s", w.zoned);
+	if (strstr(path, "259:99/nsid"))
+		return snprintf(buf, size, "2");
+	if (strstr(path, "259:99/device/dev"))
+		return snprintf(buf, size, w.foreign ? "241:1" : "241:0");
+	if (strstr(path, "device/dev") && !strcmp(w.fixture, "nvme"))
+		return snprintf(buf, size, "241:0");
+	if (strstr(path, "259:99/queue/zoned"))
+		return snprintf(buf, size, "none");
+	if (strstr(path, "259:99/dev"))
+		return snprintf(buf, size, "259:99");
 	elsewhere(there, path);
 	return __real_copyoff_sys_read_sysfs(there, buf, size);
 }
@@ -506,7 +565,7 @@ ssize_t __wrap_copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t o
 	memcpy(content + node->base + off, buf, len);
 	for (uint64_t i = (node->base + (uint64_t)off) >> w.shift, n = len >> w.shift; n > 0;
 	     n--, i++)
-		tags[i] = i;
+		tags[i] = right_tag(i);
 	return (ssize_t)len;
 }
 
@@ -521,7 +580,7 @@ void fill(void)
 {
 	uint64_t state = 88172645463325252u;
 
-	for (size_t i = 0; i < DISK_BYTES; i += 8) {
+	for (size_t i = 0; i < sizeof(content); i += 8) {
 		state ^= state << 13;
 		state ^= state >> 7;
 		state ^= state << 17;
@@ -567,7 +626,8 @@ struct copyoff_end end_of(int fd)
 		.fd = fd,
 		.kind = COPYOFF_KIND_BLOCK,
 		.rdev = node->rdev,
-		.place = { .dev = nodes[0].rdev, .base = node->base },
+		.place = { .dev = fd == OTHER ? node->rdev : nodes[0].rdev,
+			   .base = fd == OTHER ? 0 : node->base },
 		.size = node->size,
 		.size_known = true,
 		.io_align = 1,
@@ -584,7 +644,7 @@ enum { IN_FRONT = 65536 };
 static void remember(void)
 {
 	if (!reach)
-		memcpy(before, content, DISK_BYTES);
+		memcpy(before, content, sizeof(before));
 	for (int i = PART1 - DISK; reach && i <= PART2 - DISK; i++)
 		memcpy(before + nodes[i].base - IN_FRONT, content + nodes[i].base - IN_FRONT,
 		       reach + IN_FRONT);
@@ -592,7 +652,7 @@ static void remember(void)
 
 static bool as_remembered(void)
 {
-	bool same = reach || memcmp(before, content, DISK_BYTES) == 0;
+	bool same = reach || memcmp(before, content, sizeof(before)) == 0;
 
 	for (int i = PART1 - DISK; reach && i <= PART2 - DISK; i++)
 		same &= memcmp(before + nodes[i].base - IN_FRONT,

@@ -16,12 +16,13 @@
 
 enum {
 	DISK_BYTES = 48 << 20,
+	OTHER_BYTES = 4 << 20,
 	BLOCK = 512,
 	/* Descriptors. */
 	DISK = 1000,
 	PART1,
 	PART2,
-	OTHER, /* another disk */
+	OTHER, /* the second namespace of the controller */
 	NODES,
 	REOPENED = 2000, /* is added to the one it is of */
 	CLAIMED = 3000,
@@ -50,7 +51,7 @@ struct node {
 	uint64_t base, size; /* in the memory, bytes */
 };
 extern const struct node nodes[NODES - DISK];
-extern unsigned char content[DISK_BYTES];
+extern unsigned char content[DISK_BYTES + OTHER_BYTES]; /* of both namespaces */
 
 struct world {
 	unsigned shift;
@@ -60,6 +61,10 @@ struct world {
 	const char *zoned; /* instead of what the fixture says */
 	/* Answers to Identify, and what goes wrong with it. */
 	unsigned char controller[4096], namespace[4096], nvm[4096];
+	unsigned char namespace2[4096], nvm2[4096]; /* of the second one */
+	unsigned char behavior[512]; /* Host Behavior Support */
+	int behavior_ret;
+	bool foreign; /* the second namespace is one of another controller */
 	int identify_ret[6]; /* by CNS */
 	/* After so many Copy commands the limits are others. */
 	unsigned limits_after;
@@ -103,6 +108,8 @@ void set_limits(uint16_t mssrl, uint32_t mcl, uint8_t msrc);
 void set_blocks(unsigned shift, unsigned metadata);
 /* Of the format in use: the type of protection information, the guard, and storage tags. */
 void set_protection(unsigned type, unsigned guard, unsigned storage_bits);
+/* The second namespace is like the first one, and may copy from and to it. */
+void set_second(void);
 /* What becomes of the next Copy command that is not refused. */
 void script(struct step step);
 

@@ -192,7 +192,9 @@ keep() {
 [[ $(uname -m) == x86_64 ]] || skip "the guest runs programs of x86-64"
 need cpio setpriv timeout ldd
 [[ -n $stack_qemu ]] || need "${qemu[0]}"
-"$here/fetch.sh" "$stack" || exit
+for part in "${stack_parts[@]}"; do
+	"$here/fetch.sh" "$part" || exit
+done
 make_work
 logs+=("$work/qemu.log" "$work/console.log")
 [[ -z ${COPYOFF_VM_KEEP-} ]] || undo+=("keep '$COPYOFF_VM_KEEP/$test_name'")

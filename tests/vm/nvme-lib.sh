@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 #
 # nvme-lib.sh - sourced by tests of NVMe in the guest; needs cmp, dd, tools/copyoff
 #

@@ -4,7 +4,8 @@
 # run.sh - run tests in guests; docs/vm.md explains it
 set -euo pipefail
 here=$(dirname "$0")
-all_stacks=(bookworm trixie)
+usual_stacks=(bookworm trixie)
+all_stacks=("${usual_stacks[@]}" mixed)
 
 usage() {
 	cat <<END
@@ -14,9 +15,10 @@ Runs tests in virtual machines, without root and without KVM; all of them, if
 none is named.  TEST is a name, as boot, or the path of a file.  Packages of
 Debian kernels are fetched the first time.
 
-  -s, --stack STACK  bookworm (the QEMU of this system, Linux 6.1) or trixie
-                     (QEMU 10, Linux 6.12), which are unpacked in the cache;
-                     both by default
+  -s, --stack STACK  bookworm (the QEMU of this system, Linux 6.1), trixie
+                     (QEMU 10, Linux 6.12), which are unpacked in the cache, or
+                     mixed (QEMU 10, Linux 6.1); all by default, of which most
+                     tests run on the first two
   -b, --build DIR    what to test; build/dev
   -k, --keep DIR     put what QEMU got and gave into DIR/vm.STACK.TEST
   -l, --list         the tests, with their stacks
@@ -28,12 +30,12 @@ Exit status: 0 if none failed, 77 if all were skipped.
 END
 }
 
-# stacks_of FILE: those that it names, or all
+# stacks_of FILE: those that it names, or the usual ones
 stacks_of() {
 	local named
 
 	named=$(sed -n 's/^#: stack //p' "$1")
-	echo "${named:-${all_stacks[*]}}"
+	echo "${named:-${usual_stacks[*]}}"
 }
 
 list() {
