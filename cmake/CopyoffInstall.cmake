@@ -8,6 +8,10 @@ include(CMakePackageConfigHelpers)
 set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/copyoff)
 set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+# Those that have no module of pkg-config.
+set(COPYOFF_PLAIN_LIBS ${COPYOFF_BACKEND_LIBS})
+list(FILTER COPYOFF_PLAIN_LIBS EXCLUDE REGEX "^PkgConfig::")
+
 install(FILES include/copyoff.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS copyoff EXPORT copyoff-targets
 	LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -34,9 +38,7 @@ install(FILES
 # --- pkg-config -------------------------------------------------------------
 
 list(JOIN COPYOFF_BACKEND_PKGS ", " PC_REQUIRES_PRIVATE)
-set(PC_LIBS_PRIVATE ${COPYOFF_BACKEND_LIBS})
-list(FILTER PC_LIBS_PRIVATE EXCLUDE REGEX "^PkgConfig::")
-list(TRANSFORM PC_LIBS_PRIVATE PREPEND "-l")
+list(TRANSFORM COPYOFF_PLAIN_LIBS PREPEND "-l" OUTPUT_VARIABLE PC_LIBS_PRIVATE)
 list(JOIN PC_LIBS_PRIVATE " " PC_LIBS_PRIVATE)
 
 # The installed file finds its tree from its own place: the tree can be moved,

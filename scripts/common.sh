@@ -50,7 +50,7 @@ install_packages() {
 
 # What it takes to compile the library with all its backends.
 # shellcheck disable=SC2034  # used by those who source this
-build_packages=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev)
+build_packages=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev libsgutils2-dev)
 
 need_build_tools() {
 	local tool

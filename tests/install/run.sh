@@ -128,7 +128,8 @@ shared_by_pkgconfig() {
 	read -ra flags < <(pkg-config --cflags --libs copyoff)
 	compile_and_run "$CC" c "$2" "${flags[@]}"
 	needed "$work/consumer" | grep -x libcopyoff.so.0 >/dev/null || die "not linked with libcopyoff.so.0"
-	! needed "$work/consumer" | grep uring || die "a user of the shared library links liburing"
+	! needed "$work/consumer" | grep -E 'uring|sgutils' ||
+		die "a user of the shared library links what its backends need"
 	[ -n "$CXX" ] || skip "C compiles and runs; no C++ compiler"
 	compile_and_run "$CXX" c++ "$2" "${flags[@]}"
 }
@@ -223,6 +224,10 @@ test_find_version() {
 	configure 1 -DTARGET=copyoff -DWITH="$((major + 1))"
 }
 
+expect_reason() {
+	tr -s '\n ' ' ' <"$work/.log/err" | grep "$1" >/dev/null || die "no reason given"
+}
+
 # Where what the backends need is not installed, the shared library is usable,
 # and the static one says what is missing.
 test_find_without_pkgs() {
@@ -232,8 +237,16 @@ test_find_without_pkgs() {
 	configure 0 -DTARGET=copyoff
 	configure 0 -DTARGET=copyoff "-DWITH=COMPONENTS;shared"
 	configure 1 -DTARGET=copyoff_static "-DWITH=COMPONENTS;static"
-	tr -s '\n ' ' ' <"$work/.log/err" | grep 'the static library needs liburing' >/dev/null ||
-		die "no reason given"
+	expect_reason 'the static library needs liburing'
+}
+
+# The same for a library that pkg-config does not know.
+test_find_without_libs() {
+	grep -q '^Libs.private: .*-lsgutils2' "$build/copyoff.pc" || skip "no backend needs libsgutils2"
+	make_work "$fixture"
+	configure 0 -DTARGET=copyoff -Dcopyoff_LIBRARY_sgutils2=
+	configure 1 -DTARGET=copyoff_static "-DWITH=COMPONENTS;static" -Dcopyoff_LIBRARY_sgutils2=
+	expect_reason 'the static library needs libsgutils2'
 }
 
 "test_$1" "${@:2}"
