@@ -305,6 +305,12 @@ static void copy(int64_t off_in, int64_t off_out, size_t len)
 	check(seam.copies > before, "nothing was copied beneath");
 }
 
+/* Without it, all is invalidated. */
+static bool has_cachestat(void)
+{
+	return __real_copyoff_sys_cachestat(dst.cached, 0, PAGE) >= 0;
+}
+
 /* What is on the device, and what those see who read with the cache. */
 static bool is_right(const struct device *d, int64_t off, size_t len, uint64_t at, unsigned version)
 {
@@ -370,7 +376,7 @@ static int test_stale(void)
 	}
 
 	/* The kernel may have a reason to hold a page, but not each time. */
-	for (int i = 0; i == 0 || seam.invalidations > 0; i++) {
+	for (int i = 0; i == 0 || (has_cachestat() && seam.invalidations > 0); i++) {
 		check(i < ATTEMPTS, "clean pages were not dropped but invalidated");
 		all_steps();
 		copy_over_cached();
@@ -476,7 +482,8 @@ static int test_folio(void)
 		reset(&dst, 2);
 		check(folio_round(n), "all steps");
 	}
-	check(seam.invalidations < FOLIO_ROUNDS, "folios were not dropped but invalidated");
+	check(!has_cachestat() || seam.invalidations < FOLIO_ROUNDS,
+	      "folios were not dropped but invalidated");
 	return 0;
 }
 
