@@ -175,7 +175,9 @@ int64_t checked_copy(enum how how, copyoff_ctx *ctx, struct file *in, int64_t of
 	file_check(out, what);
 	if (in != out)
 		file_check(in, what);
-	if (counts && got > 0 && in != out && declines(ctx) == declined &&
+	if (out->model.fixed && got > 0)
+		file_check_direct(out, (uint64_t)off_out, (uint64_t)got, what);
+	if (counts && got > 0 && (in != out || out->model.fixed) && declines(ctx) == declined &&
 	    is_full_of_data(&in->model, (uint64_t)off_in, (uint64_t)got))
 		ck_assert_msg(bytes_moved(ctx) - moved >=
 				      share_of_backend(&verdict, (uint64_t)off_in,

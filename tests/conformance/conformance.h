@@ -21,6 +21,11 @@ struct subject {
 	char filter[128]; /* for copyoff_opts.backends; of no use without a backend */
 	bool direct; /* the backend wants O_DIRECT descriptors */
 	bool posix; /* the library knows neither O_DIRECT nor O_PATH */
+	/*
+	 * Block devices, the source and the destination of copies; NULL: files in
+	 * the directory.  They may be the same.
+	 */
+	const char *devices[2];
 };
 extern struct subject subject;
 
@@ -32,6 +37,11 @@ struct file {
 	int io; /* for looking at it and changing it, through the page cache */
 	struct model model;
 };
+
+/* A block device, with what is on it. */
+void file_of_device(struct file *f, const char *path, int flags);
+/* What is on a device, read past the cache, must be as its model is. */
+void file_check_direct(const struct file *f, uint64_t off, uint64_t len, const char *what);
 
 /* @size random bytes, chosen by @seed.  Opened for reading and writing. */
 void file_make(struct file *f, uint64_t size, unsigned seed);
@@ -59,6 +69,18 @@ void fill(unsigned char *p, uint64_t len, unsigned seed);
 uint64_t random_next(uint64_t *state);
 /* 0 to @n - 1 */
 uint64_t random_below(uint64_t *state, uint64_t n);
+
+/*
+ * What a copy between the devices under test is between: files of a copy within
+ * one device are the same, and what is for the destination is @shift behind it.
+ */
+struct devices {
+	struct file files[2];
+	struct file *in, *out;
+	int64_t shift;
+};
+void devices_open(struct devices *d, int flags_in, int flags_out);
+void devices_close(struct devices *d);
 
 /* --- calls --------------------------------------------------------------- */
 
@@ -112,6 +134,7 @@ static inline bool fits_size_t(uint64_t len)
 	return len <= SIZE_MAX;
 }
 
+TCase *cases_devices(void);
 TCase *cases_data(void);
 TCase *cases_holes(void);
 TCase *cases_errors(void);

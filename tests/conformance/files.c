@@ -9,11 +9,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { PIECE = 1 << 20 };
@@ -135,8 +137,35 @@ void file_truncate(struct file *f, uint64_t size)
 	model_truncate(&f->model, size);
 }
 
+/* The ioctl() of musl takes an int, which these requests do not fit. */
+static bool control(const struct file *f, unsigned long request, void *arg)
+{
+	return syscall(SYS_ioctl, f->io, request, arg) == 0;
+}
+
+/* Whole blocks, by a command to the device; what is then on it need not be zeroes. */
+static void zero_device(struct file *f, int mode, uint64_t off, uint64_t len)
+{
+	const uint64_t block = 4096;
+	uint64_t range[2] = { (off + block - 1) / block * block };
+
+	off = off + len < f->model.size ? off + len : f->model.size;
+	if (range[0] + block > off)
+		return;
+	range[1] = off / block * block - range[0];
+	if (mode != FALLOC_FL_PUNCH_HOLE)
+		ck_assert_msg(control(f, BLKZEROOUT, range), "BLKZEROOUT: %s", strerror(errno));
+	else if (!control(f, BLKDISCARD, range))
+		return;
+	file_adopt(f, range[0], range[1]);
+}
+
 static void zero(struct file *f, int mode, uint64_t off, uint64_t len)
 {
+	if (f->model.fixed) {
+		zero_device(f, mode, off, len);
+		return;
+	}
 	model_zero(&f->model, off, len);
 	if (len == 0 || fallocate(f->io, mode | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) == 0)
 		return;
@@ -156,12 +185,13 @@ void file_zero_range(struct file *f, uint64_t off, uint64_t len)
 	zero(f, FALLOC_FL_ZERO_RANGE, off, len);
 }
 
+/* Also of a device, for which fstat(2) says 0. */
 static uint64_t size_of(const struct file *f)
 {
-	struct stat st;
+	off_t size = lseek(f->io, 0, SEEK_END);
 
-	ck_assert_int_eq(fstat(f->io, &st), 0);
-	return (uint64_t)st.st_size;
+	ck_assert_int_ge(size, 0);
+	return (uint64_t)size;
 }
 
 uint64_t file_allocated(const struct file *f)
@@ -173,10 +203,10 @@ uint64_t file_allocated(const struct file *f)
 	return (uint64_t)st.st_blocks * 512;
 }
 
-static void read_in(const struct file *f, uint64_t off, unsigned char *p, uint64_t len)
+static void read_by(int fd, uint64_t off, unsigned char *p, uint64_t len)
 {
 	while (len > 0) {
-		ssize_t ret = pread(f->io, p, (size_t)len, (off_t)off);
+		ssize_t ret = pread(fd, p, (size_t)len, (off_t)off);
 
 		ck_assert_msg(ret > 0, "cannot read the file at %llu: %s", (unsigned long long)off,
 			      ret < 0 ? strerror(errno) : "it ends there");
@@ -186,23 +216,48 @@ static void read_in(const struct file *f, uint64_t off, unsigned char *p, uint64
 	}
 }
 
-void file_check(const struct file *f, const char *what)
+static void read_in(const struct file *f, uint64_t off, unsigned char *p, uint64_t len)
 {
-	static unsigned char piece[PIECE];
-	uint64_t size = size_of(f);
+	read_by(f->io, off, p, len);
+}
 
-	ck_assert_msg(size == f->model.size, "%s: the file has %llu bytes, and must have %llu",
-		      what, (unsigned long long)size, (unsigned long long)f->model.size);
-	for (uint64_t off = 0; off < size; off += PIECE) {
-		uint64_t len = size - off < PIECE ? size - off : PIECE;
+static void check_bytes(const struct file *f, int fd, uint64_t off, uint64_t end, const char *what)
+{
+	static unsigned char piece[PIECE] __attribute__((aligned(4096)));
+
+	for (; off < end; off += PIECE) {
+		uint64_t len = end - off < PIECE ? end - off : PIECE;
 		uint64_t where;
 
-		read_in(f, off, piece, len);
+		read_by(fd, off, piece, len);
 		if (!model_equal(piece, f->model.data + off, len, &where))
 			ck_abort_msg("%s: byte %llu is 0x%02x, and must be 0x%02x", what,
 				     (unsigned long long)(off + where), piece[where],
 				     f->model.data[off + where]);
 	}
+}
+
+void file_check(const struct file *f, const char *what)
+{
+	uint64_t size = size_of(f);
+
+	ck_assert_msg(size == f->model.size, "%s: the file has %llu bytes, and must have %llu",
+		      what, (unsigned long long)size, (unsigned long long)f->model.size);
+	check_bytes(f, f->io, 0, size, what);
+}
+
+void file_check_direct(const struct file *f, uint64_t off, uint64_t len, const char *what)
+{
+	const uint64_t block = 4096, size = f->model.size;
+	uint64_t end = len < size - off ? off + len : size;
+	char text[256];
+	int fd;
+
+	snprintf(text, sizeof(text), "%s, on the device", what);
+	fd = file_open(f, O_RDONLY | O_DIRECT);
+	end = (end + block - 1) / block * block;
+	check_bytes(f, fd, off / block * block, end < size ? end : size, text);
+	close(fd);
 }
 
 void file_adopt(struct file *f, uint64_t off, uint64_t len)
@@ -221,4 +276,43 @@ void file_adopt(struct file *f, uint64_t off, uint64_t len)
 	read_in(f, off, p, len);
 	model_write(&f->model, off, p, len);
 	free(p);
+}
+
+/* --- devices ----------------------------------------------------------------------- */
+
+void file_of_device(struct file *f, const char *path, int flags)
+{
+	uint64_t size;
+
+	model_init(&f->model);
+	f->fd = -1;
+	f->io = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_msg(f->io >= 0, "cannot open %s: %s", path, strerror(errno));
+	size = size_of(f);
+	model_truncate(&f->model, size);
+	f->model.fixed = true;
+	read_in(f, 0, f->model.data, size);
+	file_reopen(f, flags);
+}
+
+void devices_open(struct devices *d, int flags_in, int flags_out)
+{
+	const bool same = strcmp(subject.devices[0], subject.devices[1]) == 0;
+
+	file_of_device(&d->files[0], subject.devices[0], same ? flags_out : flags_in);
+	d->in = d->out = &d->files[0];
+	d->shift = 0;
+	if (same) {
+		d->shift = (int64_t)(d->in->model.size / 2 / 65536 * 65536);
+		return;
+	}
+	d->out = &d->files[1];
+	file_of_device(d->out, subject.devices[1], flags_out);
+}
+
+void devices_close(struct devices *d)
+{
+	if (d->out != d->in)
+		file_close(d->out);
+	file_close(d->in);
 }

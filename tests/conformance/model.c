@@ -15,7 +15,7 @@
 
 void model_init(struct model *m)
 {
-	*m = (struct model){ NULL, 0, 0 };
+	*m = (struct model){ NULL, 0, 0, false };
 }
 
 void model_free(struct model *m)
@@ -100,6 +100,17 @@ static bool wraps(int64_t off, uint64_t len)
 	return (uint64_t)off + len < len;
 }
 
+/* 5.1, 5.5: from there on, nothing can be written. */
+static uint64_t end_of(const struct model *out, uint64_t limit)
+{
+	return out->fixed ? out->size : least(limit, INT64_MAX);
+}
+
+static int beyond_the_end(const struct model *out)
+{
+	return out->fixed ? -ENOSPC : -EFBIG;
+}
+
 /* 3.10 to 3.14; *@len becomes what can be copied. */
 static int check_range(const struct model *in, int64_t off_in, const struct model *out,
 		       int64_t off_out, uint64_t *len, uint64_t limit)
@@ -114,11 +125,14 @@ static int check_range(const struct model *in, int64_t off_in, const struct mode
 	*len = src < in->size ? least(*len, in->size - src) : 0;
 	if (*len == 0)
 		return 0;
-	if (dst >= limit || off_out == INT64_MAX)
+	if (off_out == INT64_MAX || (!out->fixed && dst >= limit))
 		return -EFBIG;
-	*len = least(*len, least(limit, INT64_MAX) - dst);
+	*len = least(*len, (out->fixed ? INT64_MAX : end_of(out, limit)) - dst);
 	if (in == out && src < dst + *len && dst < src + *len)
 		return -EINVAL;
+	if (dst >= end_of(out, limit))
+		return -ENOSPC;
+	*len = least(*len, end_of(out, limit) - dst);
 	return 0;
 }
 
@@ -165,7 +179,7 @@ static int check_ranges(const struct model *in, const struct model *out,
 		int ret = check_range(in, v[i].src, out, v[i].dst, &len, limit);
 
 		/* A range that hits the limit is found when the copy gets there. */
-		if (ret < 0 && ret != -EFBIG)
+		if (ret < 0 && ret != -EFBIG && ret != -ENOSPC)
 			return ret;
 		if (v[i].len > INT64_MAX - sum)
 			return -EOVERFLOW;
@@ -200,9 +214,9 @@ int64_t model_copyv(const struct model *in, struct model *out, const struct copy
 		uint64_t dst = (uint64_t)v[i].dst;
 		uint64_t len = src < end ? least(v[i].len, end - src) : 0;
 
-		if (len > 0 && dst >= limit)
-			return done > 0 ? done : -EFBIG;
-		len = least(len, len > 0 ? limit - dst : 0);
+		if (len > 0 && dst >= end_of(out, limit))
+			return done > 0 ? done : beyond_the_end(out);
+		len = least(len, len > 0 ? end_of(out, limit) - dst : 0);
 		if (len > 0)
 			move(in, src, out, dst, len);
 		done += (int64_t)len;

@@ -13,11 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A regular file.  Bytes between size and capacity are zero. */
+/* A regular file, or a device.  Bytes between size and capacity are zero. */
 struct model {
 	unsigned char *data;
 	uint64_t size;
 	uint64_t capacity;
+	bool fixed; /* a device: it cannot grow */
 };
 
 void model_init(struct model *m);

@@ -21,7 +21,7 @@ enum { FILE_MOST = 1 << 20, RANGES_MOST = 20, LOG_LINES = 40, OPS_DEFAULT = 2000
 
 static struct {
 	uint64_t state;
-	struct file files[2];
+	struct devices d; /* or files */
 	copyoff_ctx *ctx;
 } run;
 
@@ -73,7 +73,21 @@ static uint64_t below(uint64_t n)
 
 static struct file *any_file(void)
 {
-	return &run.files[below(2)];
+	return below(2) ? run.d.in : run.d.out;
+}
+
+/* Where the copies to @out go. */
+static int64_t shift_of(const struct file *out)
+{
+	return out == run.d.out ? run.d.shift : 0;
+}
+
+/* What a device has of it. */
+static uint64_t clip(const struct file *f, uint64_t off, uint64_t len)
+{
+	if (!f->model.fixed || off + len <= f->model.size)
+		return len;
+	return off < f->model.size ? f->model.size - off : 0;
 }
 
 /* Half of them are multiples of something that matters. */
@@ -95,15 +109,26 @@ static unsigned any_seed(void)
 	return (unsigned)below(1000000);
 }
 
+/* Of a device, some of them are about its end. */
+static uint64_t any_place(const struct file *f, uint64_t most)
+{
+	uint64_t off = any_offset(most);
+
+	if (f->model.fixed && off < f->model.size && below(8) == 0)
+		return f->model.size + 65536 - off % 262144;
+	return off;
+}
+
 static int name(const struct file *f)
 {
-	return f == &run.files[0] ? 'A' : 'B';
+	return f == run.d.in ? 'A' : 'B';
 }
 
 static void op_write(void)
 {
 	struct file *f = any_file();
-	uint64_t off = any_offset(FILE_MOST / 2), len = any_length();
+	uint64_t off = any_place(f, FILE_MOST / 2) + (uint64_t)shift_of(f);
+	uint64_t len = clip(f, off, any_length());
 
 	note("write %c %llu, %llu bytes", name(f), (unsigned long long)off,
 	     (unsigned long long)len);
@@ -117,7 +142,7 @@ static void op_map_write(void)
 
 	if (f->model.size == 0)
 		return;
-	off = any_offset(f->model.size);
+	off = any_offset(f->model.fixed ? FILE_MOST : f->model.size) + (uint64_t)shift_of(f);
 	if (off + len > f->model.size)
 		len = f->model.size - off;
 	note("mapped write %c %llu, %llu bytes", name(f), (unsigned long long)off,
@@ -130,6 +155,8 @@ static void op_truncate(void)
 	struct file *f = any_file();
 	uint64_t size = below(10) ? any_offset(FILE_MOST) : 0;
 
+	if (f->model.fixed)
+		return;
 	note("truncate %c to %llu", name(f), (unsigned long long)size);
 	file_truncate(f, size);
 }
@@ -216,8 +243,8 @@ static void copy_if_offloaded(struct file *in, int64_t src, struct file *out, in
 static void op_copy(void)
 {
 	struct file *in = any_file(), *out = any_file();
-	int64_t src = (int64_t)any_offset(FILE_MOST);
-	int64_t dst = (int64_t)any_offset(FILE_MOST / 2);
+	int64_t src = (int64_t)any_place(in, FILE_MOST);
+	int64_t dst = (int64_t)any_place(out, FILE_MOST / 2) + shift_of(out);
 	uint64_t len = any_length();
 	enum how how = (enum how)below(HOW_COUNT);
 	unsigned flags = any_flags();
@@ -245,13 +272,14 @@ static void op_copyv(void)
 	for (size_t i = 0; i < n; i++) {
 		size_t place = reverse ? n - 1 - i : i;
 
-		v[i].src = (int64_t)any_offset(run.files[0].model.size + 1);
-		v[i].dst = (int64_t)(place * slot);
+		v[i].src = (int64_t)any_offset(run.d.in->model.fixed ? FILE_MOST
+								     : run.d.in->model.size + 1);
+		v[i].dst = (int64_t)(place * slot) + run.d.shift;
 		v[i].len = below(4) ? below(slot + 1) / unit * unit : slot;
 	}
 	note("copyv A -> B, %zu ranges in slots of %llu, unit %llu, flags 0x%x", n,
 	     (unsigned long long)slot, (unsigned long long)unit, flags);
-	checked_copyv(run.ctx, &run.files[0], &run.files[1], v, n, flags);
+	checked_copyv(run.ctx, run.d.in, run.d.out, v, n, flags);
 }
 
 static void one_operation(void)
@@ -285,19 +313,39 @@ static uint64_t from_environment(const char *variable, uint64_t otherwise)
 	return value && *value ? strtoull(value, NULL, 0) : otherwise;
 }
 
+static void open_subject(void)
+{
+	struct devices *d = &run.d;
+
+	if (subject.devices[0]) {
+		devices_open(d, O_RDWR, O_RDWR);
+		return;
+	}
+	*d = (struct devices){ .in = &d->files[0], .out = &d->files[1] };
+	file_make(d->in, 300000, 1);
+	file_make(d->out, 200000, 2);
+}
+
+static void check_both(void)
+{
+	file_check(run.d.in, "A");
+	file_check(run.d.out, "B");
+}
+
 static void work(uint64_t ops)
 {
-	file_make(&run.files[0], 300000, 1);
-	file_make(&run.files[1], 200000, 2);
+	open_subject();
 	run.ctx = context_new(0, 0);
 	for (uint64_t i = 0; i < ops; i++) {
 		one_operation();
-		file_check(&run.files[0], "file A");
-		file_check(&run.files[1], "file B");
+		check_both();
+	}
+	if (subject.devices[0]) {
+		file_check_direct(run.d.in, 0, UINT64_MAX, "A at the end");
+		file_check_direct(run.d.out, 0, UINT64_MAX, "B at the end");
 	}
 	copyoff_ctx_free(run.ctx);
-	file_close(&run.files[0]);
-	file_close(&run.files[1]);
+	devices_close(&run.d);
 }
 
 START_TEST(test_random)
