@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 #
 # scsi-lib.sh - SCSI disks of the guest; sourced by tests, which name the modules
 #
@@ -11,7 +11,8 @@
 #                              $device, $generic
 #   start_target UNIT...  our own target serves these units, which are described in
 #                         tests/scsi-target/README.md, with file=FILE; needs the program
-#                         tests/scsi-target/scsi-target of the build
+#                         tests/scsi-target/scsi-target of the build; settles them
+#   settle_disks          no disk has a unit attention to report; when all are attached
 #   find_disk NAME        $device and $generic of one of these disks
 #   set_faults [LINE...]  of our target; none without a line.  What it has done since
 #                         the last time is in ./counts
@@ -92,7 +93,6 @@ attach_store() {
 	ln -s "${store_of[$1]}" "$lun/port"
 	undo+=("rm '$lun/port'; rmdir '$lun'")
 	attached+=("$1")
-	settle_disks
 	find_disk "$1"
 }
 
@@ -114,23 +114,30 @@ remove_group() {
 
 # The kernel looks for disks while the test goes on.
 find_disk() {
-	local name=${serial_of[$1]} disk
+	local disk page
 
-	for _ in {1..200}; do
+	for _ in {1..400}; do
 		for disk in /sys/block/sd*; do
-			[[ -f $disk/device/vpd_pg80 ]] || continue
-			[[ $(tail -c +5 "$disk/device/vpd_pg80") == "$name" ]] || continue
-			[[ $(<"$disk/size") != 0 && -d $disk/device/scsi_generic ]] || continue
+			[[ -f $disk/device/vpd_pg80 && $(<"$disk/size") != 0 ]] || continue
+			# 0, the page, 0, and behind the length the serial number.
+			mapfile -d '' -t page <"$disk/device/vpd_pg80"
+			[[ ${page[2]-} == ?"${serial_of[$1]}" ]] || continue
+			generic=$(echo "$disk"/device/scsi_generic/*)
+			[[ -d $generic ]] || continue
+			generic=/dev/${generic##*/}
 			device=/dev/${disk##*/}
-			generic=/dev/$(ls "$disk/device/scsi_generic")
-			# That is udev's task, and sg_xcopy looks there.
-			mkdir -p /dev/block
-			ln -sf "$device" "/dev/block/$(<"$disk/dev")"
+			link_number "$(<"$disk/dev")"
 			return
 		done
-		sleep 0.1
+		sleep 0.05
 	done
 	die "there is no disk $1"
+}
+
+# That is udev's task, and sg_xcopy looks there.
+link_number() {
+	[[ -d /dev/block ]] || mkdir /dev/block
+	[[ -e /dev/block/$1 ]] || ln -s "$device" "/dev/block/$1"
 }
 
 # --- our target ----------------------------------------------------------------
@@ -160,6 +167,7 @@ start_target() {
 	for unit; do
 		attach_store "$(value_of name "$unit")"
 	done
+	settle_disks
 }
 
 new_user_store() {
@@ -214,4 +222,8 @@ make_dm() {
 	number=$(dmsetup info -c --noheadings -o minor "$1")
 	device=/dev/dm-$number
 	[[ -b $device ]] || die "no $device"
+}
+
+load_dm() {
+	dmsetup load "$1" --table "$2" && dmsetup resume --noudevsync "$1" || die "dmsetup load $1"
 }
