@@ -28,14 +28,24 @@
 #define __LINUX_UIO_H
 #include <linux/target_core_user.h>
 
+/* What a command ended with, and when it is said. */
+struct answer {
+	uint16_t id;
+	unsigned char status, sense[TCMU_SENSE_BUFFERSIZE];
+	size_t in_len;
+	uint64_t due; /* ms */
+};
+
+enum { HELD_MOST = 64 };
+
 struct device {
 	unsigned lun;
 	int fd;
 	struct tcmu_mailbox *mailbox;
 	unsigned char *map;
-	/* The command at the tail is done, and is said to be so later. */
-	bool is_held;
-	uint64_t held_until; /* ms */
+	uint32_t next; /* the command to execute; those between the tail and it are held */
+	struct answer held[HELD_MOST];
+	unsigned n_held;
 };
 
 static struct scsi_target *target;
@@ -104,10 +114,11 @@ static size_t cdb_len(unsigned char opcode)
 	return len[opcode >> 5];
 }
 
-static void execute(struct device *device, struct tcmu_cmd_entry *entry)
+static void execute(const struct device *device, const struct tcmu_cmd_entry *entry,
+		    struct answer *answer)
 {
 	unsigned n = entry->req.iov_cnt;
-	struct iovec iov[n + 1]; /* the entry is packed, and the answer overwrites it */
+	struct iovec iov[n + 1]; /* the entry is packed */
 	struct scsi_request request = { .lun = device->lun };
 	unsigned char *out, *in;
 	size_t len;
@@ -129,56 +140,111 @@ static void execute(struct device *device, struct tcmu_cmd_entry *entry)
 	scsi_target_execute(target, &request);
 	scatter(device, iov, n, in, request.in_len);
 	free(out);
-
-	if (request.delay_ms > 0) {
-		device->is_held = true;
-		device->held_until = now_ms() + request.delay_ms;
-	}
-	memset(&entry->rsp, 0, sizeof(entry->rsp));
-	entry->rsp.scsi_status = request.status;
-	memcpy(entry->rsp.sense_buffer, request.sense, request.sense_len);
-	if (request.in_len > 0 && device->mailbox->flags & TCMU_MAILBOX_FLAG_CAP_READ_LEN) {
-		entry->hdr.uflags |= TCMU_UFLAG_READ_LEN;
-		entry->rsp.read_len = (uint32_t)request.in_len;
-	}
+	*answer = (struct answer){
+		.id = entry->hdr.cmd_id,
+		.status = request.status,
+		.in_len = request.in_len,
+		.due = now_ms() + request.delay_ms,
+	};
+	memcpy(answer->sense, request.sense, request.sense_len);
 }
 
 /* --- the ring ------------------------------------------------------------------ */
 
-static struct tcmu_cmd_entry *tail_entry(const struct device *device)
+static struct tcmu_cmd_entry *entry_at(const struct device *device, uint32_t at)
 {
-	const struct tcmu_mailbox *mailbox = device->mailbox;
-
-	return (void *)(device->map + mailbox->cmdr_off + mailbox->cmd_tail);
+	return (void *)(device->map + device->mailbox->cmdr_off + at);
 }
 
-static void advance(struct device *device)
+static uint32_t behind(const struct device *device, uint32_t at)
 {
-	struct tcmu_mailbox *mailbox = device->mailbox;
-	uint32_t len = tcmu_hdr_get_len(tail_entry(device)->hdr.len_op), zero = 0;
+	return (at + tcmu_hdr_get_len(entry_at(device, at)->hdr.len_op)) %
+	       device->mailbox->cmdr_size;
+}
 
-	__atomic_store_n(&mailbox->cmd_tail, (mailbox->cmd_tail + len) % mailbox->cmdr_size,
-			 __ATOMIC_RELEASE);
+static bool is_command(const struct tcmu_cmd_entry *entry)
+{
+	return tcmu_hdr_get_op(entry->hdr.len_op) == TCMU_OP_CMD;
+}
+
+static void set_tail(const struct device *device, uint32_t tail)
+{
+	uint32_t zero = 0;
+
+	__atomic_store_n(&device->mailbox->cmd_tail, tail, __ATOMIC_RELEASE);
 	if (write(device->fd, &zero, sizeof(zero)) != sizeof(zero))
 		die("the kernel is not told: %s", strerror(errno));
 }
 
+/* Fillers at the tail are for nobody. */
+static void skip_fillers(const struct device *device)
+{
+	uint32_t tail = device->mailbox->cmd_tail, at = tail;
+
+	while (at != device->next && !is_command(entry_at(device, at)))
+		at = behind(device, at);
+	if (at != tail)
+		set_tail(device, at);
+}
+
+/*
+ * An answer is written over the entry at the tail, whichever command that was: all
+ * up to the next one have been executed, and the answer says which it is for.
+ */
+static void say(const struct device *device, const struct answer *answer)
+{
+	struct tcmu_cmd_entry *entry;
+	uint32_t tail;
+
+	skip_fillers(device);
+	tail = device->mailbox->cmd_tail;
+	entry = entry_at(device, tail);
+	entry->hdr.cmd_id = answer->id;
+	entry->hdr.uflags = 0;
+	memset(&entry->rsp, 0, sizeof(entry->rsp));
+	entry->rsp.scsi_status = answer->status;
+	memcpy(entry->rsp.sense_buffer, answer->sense, sizeof(answer->sense));
+	if (answer->in_len > 0 && device->mailbox->flags & TCMU_MAILBOX_FLAG_CAP_READ_LEN) {
+		entry->hdr.uflags = TCMU_UFLAG_READ_LEN;
+		entry->rsp.read_len = (uint32_t)answer->in_len;
+	}
+	set_tail(device, behind(device, tail));
+}
+
+static void say_held(struct device *device)
+{
+	uint64_t now = now_ms();
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < device->n_held; i++) {
+		if (device->held[i].due <= now)
+			say(device, &device->held[i]);
+		else
+			device->held[n++] = device->held[i];
+	}
+	device->n_held = n;
+}
+
 static void serve(struct device *device)
 {
-	struct tcmu_mailbox *mailbox = device->mailbox;
+	const struct tcmu_mailbox *mailbox = device->mailbox;
 
-	if (device->is_held && now_ms() >= device->held_until) {
-		device->is_held = false;
-		advance(device);
-	}
-	while (!device->is_held &&
-	       mailbox->cmd_tail != __atomic_load_n(&mailbox->cmd_head, __ATOMIC_ACQUIRE)) {
-		struct tcmu_cmd_entry *entry = tail_entry(device);
+	say_held(device);
+	while (device->n_held < HELD_MOST &&
+	       device->next != __atomic_load_n(&mailbox->cmd_head, __ATOMIC_ACQUIRE)) {
+		const struct tcmu_cmd_entry *entry = entry_at(device, device->next);
+		struct answer *answer = &device->held[device->n_held];
+		bool is_filler = !is_command(entry);
 
-		if (tcmu_hdr_get_op(entry->hdr.len_op) == TCMU_OP_CMD)
-			execute(device, entry);
-		if (!device->is_held)
-			advance(device);
+		if (!is_filler)
+			execute(device, entry, answer);
+		device->next = behind(device, device->next);
+		if (is_filler)
+			skip_fillers(device);
+		else if (answer->due > now_ms())
+			device->n_held++;
+		else
+			say(device, answer);
 	}
 }
 
@@ -240,6 +306,9 @@ static void map_device(const char *name, unsigned lun)
 	device->mailbox = (void *)device->map;
 	if (device->mailbox->version != TCMU_MAILBOX_VERSION)
 		die("%s: version %u", node, device->mailbox->version);
+	if (!(device->mailbox->flags & TCMU_MAILBOX_FLAG_CAP_OOOC))
+		die("%s: answers must be in order", node);
+	device->next = device->mailbox->cmd_tail;
 }
 
 /* --- units --------------------------------------------------------------------- */
@@ -433,17 +502,17 @@ static void wait_for_commands(const sigset_t *mask)
 	uint32_t events;
 
 	for (unsigned i = 0; i < n_devices; i++) {
-		uint64_t left = 0;
+		const struct device *device = &devices[i];
 
-		fds[i] = (struct pollfd){ .fd = devices[i].fd, .events = POLLIN };
-		if (!devices[i].is_held)
-			continue;
-		/* More commands behind it are of no interest. */
-		fds[i].fd = -1;
-		if (devices[i].held_until > now)
-			left = devices[i].held_until - now;
-		if (left < least)
-			least = left;
+		/* One that has no room for more waits for none. */
+		fds[i].fd = device->n_held < HELD_MOST ? device->fd : -1;
+		fds[i].events = POLLIN;
+		for (unsigned j = 0; j < device->n_held; j++) {
+			uint64_t due = device->held[j].due, left = due > now ? due - now : 0;
+
+			if (left < least)
+				least = left;
+		}
 	}
 	timeout.tv_sec = (time_t)(least / 1000);
 	timeout.tv_nsec = (long)(least % 1000) * 1000000;
