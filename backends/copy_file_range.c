@@ -4,9 +4,11 @@
  *
  * The server copies on NFS 4.2, SMB, Ceph and FUSE file systems that can; the
  * kernel shares extents or copies page by page on local ones, without telling
- * which.
+ * which.  Few kernels take block devices: see copy_file_range_block.c.
  */
 #include "backend.h"
+#include "blkcopy_device.h"
+#include "copy_file_range_block.h"
 
 #include <errno.h>
 
@@ -136,6 +138,8 @@ static int copy_file_range_probe(const struct copyoff_pair *pair, struct copyoff
 {
 	int64_t ret;
 
+	if (pair->in.kind == COPYOFF_KIND_BLOCK && pair->out.kind == COPYOFF_KIND_BLOCK)
+		return copyoff_cfr_block_probe(pair, offer);
 	if (pair->in.kind != COPYOFF_KIND_REGULAR || pair->out.kind != COPYOFF_KIND_REGULAR)
 		return copyoff_decline(offer, COPYOFF_REASON_FILE_TYPE, 0,
 				       "kernels take regular files only", "");
@@ -185,6 +189,21 @@ static bool was_interrupted(const struct copyoff_pair *pair, const struct copyof
 	return true;
 }
 
+/*
+ * Called without facts, for a small copy, it may be given block devices.  Kernels
+ * that take them bypass the page cache if they are open with O_DIRECT, and do not
+ * look at much; otherwise the call has the whole contract.
+ */
+static bool is_direct_device(int fd)
+{
+	struct copyoff_open_mode mode;
+	struct copyoff_stat st;
+
+	if (copyoff_sys_open_mode(fd, &mode) < 0 || !mode.direct)
+		return false;
+	return copyoff_sys_stat(fd, &st) < 0 || st.kind == COPYOFF_KIND_BLOCK;
+}
+
 static int64_t copy_file_range_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 				    const struct copyoff_range *ranges, size_t n)
 {
@@ -192,8 +211,12 @@ static int64_t copy_file_range_copy(const struct copyoff_pair *pair, struct copy
 	int64_t ret;
 
 	(void)n; /* limits.max_ranges is 1 */
+	if (offer->priv)
+		return copyoff_cfr_block_copy(pair, offer, r);
 	if (!kernel_is_fit(pair))
 		return refuse(offer, -ENOSYS);
+	if (is_direct_device(pair->in.fd))
+		return refuse(offer, -EINVAL);
 	ret = copyoff_sys_copy_file_range(pair->in.fd, r->src, pair->out.fd, r->dst,
 					  (size_t)r->len);
 	/* Kernels up to 6.18 look at the limits of the destination even at the end. */
@@ -218,4 +241,6 @@ const struct copyoff_backend copyoff_backend_copy_file_range = {
 	.complete = true,
 	.probe = copy_file_range_probe,
 	.copy = copy_file_range_copy,
+	.release = copyoff_cfr_block_release,
+	.close = copyoff_blkcopy_forget,
 };

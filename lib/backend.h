@@ -173,7 +173,8 @@ struct copyoff_backend {
 	/*
 	 * copy() uses nothing but the descriptors and the ranges: called for
 	 * a pair that has changed behind the core's back, it can at worst be
-	 * refused, by the kernel.  Allows calls without looking first.
+	 * refused, by the kernel.  Allows calls without looking first.  Of pairs
+	 * of regular files; others are looked at.
 	 */
 	bool stateless;
 

@@ -86,5 +86,9 @@ int64_t copyoff_shortcut(struct copyoff_ctx *ctx, int fd_in, int fd_out,
 	if (!ctx)
 		return try_bare(fd_in, fd_out, range);
 	route = copyoff_ctx_guess_route(ctx, fd_in, fd_out);
+	/* What was offered for devices may go behind their page caches. */
+	if (route && (route->pair.in.kind == COPYOFF_KIND_BLOCK ||
+		      route->pair.out.kind == COPYOFF_KIND_BLOCK))
+		return COPYOFF_DECLINE;
 	return route ? try_route(ctx, route, range) : COPYOFF_DECLINE;
 }
