@@ -1144,8 +1144,10 @@ int main(void)
 {
 	Suite *suite = suite_create("blkcopy");
 	TCase *tc = tcase_create("blkcopy");
+	TCase *slow = tcase_create("slow");
 
 	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(slow, 120);
 	world_fill();
 	tcase_add_checked_fixture(tc, world_setup, world_teardown);
 	tcase_add_test(tc, test_numbers);
@@ -1171,13 +1173,10 @@ int main(void)
 	tcase_add_loop_test(tc, test_mapped_refused, 0, 4);
 	tcase_add_loop_test(tc, test_copy, 0, COUNT(working));
 	tcase_add_loop_test(tc, test_blocks_of_4096, 0, COUNT(working));
-	tcase_add_loop_test(tc, test_long_range, 0, 8);
-	tcase_add_loop_test(tc, test_many, 0, 9);
 	tcase_add_loop_test(tc, test_wrong, 0, 2 * COUNT(working));
 	tcase_add_test(tc, test_misbehaved);
 	tcase_add_test(tc, test_misbehaved_elsewhere);
 	tcase_add_test(tc, test_compared_once);
-	tcase_add_loop_test(tc, test_compared_at_the_ends, 0, 6);
 	tcase_add_test(tc, test_not_compared);
 	tcase_add_loop_test(tc, test_failure, 0, COUNT(failures));
 	tcase_add_loop_test(tc, test_partly, 0, 7);
@@ -1192,8 +1191,13 @@ int main(void)
 	tcase_add_loop_test(tc, test_use_later, 0, 2);
 	tcase_add_test(tc, test_caches);
 	tcase_add_test(tc, test_stale);
-	tcase_add_test(tc, test_random);
-	tcase_add_loop_test(tc, test_each_call_fails, 0, 7 + COUNT(working));
 	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(slow, world_setup, world_teardown);
+	tcase_add_loop_test(slow, test_long_range, 0, 8);
+	tcase_add_loop_test(slow, test_many, 0, 9);
+	tcase_add_loop_test(slow, test_compared_at_the_ends, 0, 6);
+	tcase_add_test(slow, test_random);
+	tcase_add_loop_test(slow, test_each_call_fails, 0, 7 + COUNT(working));
+	suite_add_tcase(suite, slow);
 	return run_suite(suite);
 }

@@ -440,8 +440,10 @@ int main(void)
 {
 	Suite *suite = suite_create("cfr_block");
 	TCase *tc = tcase_create("cfr_block");
+	TCase *slow = tcase_create("slow");
 
 	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(slow, 120);
 	world_fill();
 	tcase_add_checked_fixture(tc, setup, world_teardown);
 	tcase_add_test(tc, test_limits);
@@ -451,7 +453,6 @@ int main(void)
 	tcase_add_test(tc, test_two_devices);
 	tcase_add_test(tc, test_policy);
 	tcase_add_loop_test(tc, test_copy, 0, 4);
-	tcase_add_test(tc, test_pieces);
 	tcase_add_test(tc, test_blocks_of_4096);
 	tcase_add_test(tc, test_shortcut);
 	tcase_add_loop_test(tc, test_failure, 0, COUNT(failures));
@@ -461,8 +462,11 @@ int main(void)
 	tcase_add_loop_test(tc, test_use_later, 0, 2);
 	tcase_add_test(tc, test_not_opened);
 	tcase_add_test(tc, test_changed_under_way);
-	tcase_add_test(tc, test_random);
-	tcase_add_loop_test(tc, test_each_call_fails, 0, 7);
 	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(slow, setup, world_teardown);
+	tcase_add_test(slow, test_pieces);
+	tcase_add_test(slow, test_random);
+	tcase_add_loop_test(slow, test_each_call_fails, 0, 7);
+	suite_add_tcase(suite, slow);
 	return run_suite(suite);
 }
