@@ -7,7 +7,10 @@
 #include "internal.h"
 #include "sysfs.h"
 
-enum { SECTOR = 512 }; /* what sysfs counts in */
+enum {
+	SECTOR = 512, /* what sysfs counts in */
+	LOOP_MAJOR = 7, /* linux/major.h */
+};
 
 /* No offset is larger. */
 static bool add(uint64_t a, uint64_t b, uint64_t *sum)
@@ -31,13 +34,13 @@ static void find_disk(struct copyoff_level *level)
 }
 
 /*
- * Only a device that says in sysfs that it is a loop device is asked: device
- * mapper hands the question down to the device beneath it, whose answer would
- * be taken for its own.
+ * Only loop devices are asked: device mapper hands the question down to the device
+ * beneath it, whose answer would be taken for its own.  Their number is fixed, also
+ * where that of a partition is not.
  */
 static bool is_loop(uint64_t disk)
 {
-	return copyoff_sysfs_has(disk, "loop/offset") == 1;
+	return disk >> 32 == LOOP_MAJOR;
 }
 
 /* The next level beneath @level, if it is a block device; or the file. */
