@@ -17,7 +17,7 @@ static uint64_t sequence_of(int fd)
 	return copyoff_sys_disk_sequence(fd, &sequence) < 0 ? 0 : sequence;
 }
 
-static void find_side(struct copyoff_side *side, const struct copyoff_end *end)
+static void find_side(struct copyoff_side *side, const struct copyoff_end *end, bool written)
 {
 	side->is_device = end->kind == COPYOFF_KIND_BLOCK;
 	if (!side->is_device)
@@ -25,15 +25,15 @@ static void find_side(struct copyoff_side *side, const struct copyoff_end *end)
 	side->sequence = sequence_of(end->fd);
 	side->size = end->size;
 	copyoff_chain_open(&side->chain, end->fd, end->rdev);
-	copyoff_coherence_find(&side->caches, &side->chain, end->size);
+	copyoff_coherence_find(&side->caches, &side->chain, end->size, written);
 	/* An open device beneath could not be detached. */
 	copyoff_chain_close(&side->chain);
 }
 
 void copyoff_bracket_find(struct copyoff_bracket *b, const struct copyoff_pair *pair)
 {
-	find_side(&b->in, &pair->in);
-	find_side(&b->out, &pair->out);
+	find_side(&b->in, &pair->in, false);
+	find_side(&b->out, &pair->out, true);
 }
 
 static bool side_holds(const struct copyoff_side *side, const struct copyoff_end *end)

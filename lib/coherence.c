@@ -94,7 +94,7 @@ static void add_neighbours(struct copyoff_coherence *c, const struct copyoff_lev
 }
 
 void copyoff_coherence_find(struct copyoff_coherence *c, const struct copyoff_chain *chain,
-			    uint64_t size)
+			    uint64_t size, bool written)
 {
 	c->n = 0;
 	for (size_t i = 0; i < chain->n; i++) {
@@ -105,7 +105,7 @@ void copyoff_coherence_find(struct copyoff_coherence *c, const struct copyoff_ch
 		cache->to = size;
 		cache->base = chain->levels[i].base;
 	}
-	for (size_t i = 0; i < chain->n; i++)
+	for (size_t i = 0; written && i < chain->n; i++)
 		add_neighbours(c, &chain->levels[i], size);
 }
 

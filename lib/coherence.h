@@ -35,11 +35,12 @@ struct copyoff_coherence {
 };
 
 /*
- * Find all caches of the device at the top of @chain, which has @size bytes, as
- * they are now: a partition that is made later is not among them.
+ * Find the caches of the device at the top of @chain, which has @size bytes, as
+ * they are now: a partition that is made later is not among them.  Only if
+ * @written do neighbours matter.
  */
 void copyoff_coherence_find(struct copyoff_coherence *c, const struct copyoff_chain *chain,
-			    uint64_t size);
+			    uint64_t size, bool written);
 
 /*
  * Begin with the device open at @fd.  Neighbours that cannot be opened are left
