@@ -62,6 +62,23 @@ static int find_file(const struct copyoff_side *side, struct file *file,
 	return 0;
 }
 
+static int check_locks(const struct state *state, struct copyoff_offer *offer)
+{
+	uint64_t inodes[2];
+	size_t n = 0;
+
+	if (state->in.is_backing)
+		inodes[n++] = state->bracket.in.chain.place.ino;
+	if (state->out.is_backing)
+		inodes[n++] = state->bracket.out.chain.place.ino;
+	if (!copyoff_sys_has_locks(inodes, n))
+		return 0;
+	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, EBUSY,
+			       "this process has POSIX locks on a backing file, which opening and "
+			       "closing it would drop",
+			       "use locks of open file descriptions (F_OFD_SETLK)");
+}
+
 static int open_file(const struct copyoff_end *end, const struct copyoff_side *side,
 		     struct file *file, enum copyoff_access access, struct copyoff_offer *offer)
 {
@@ -70,12 +87,6 @@ static int open_file(const struct copyoff_end *end, const struct copyoff_side *s
 	file->fd = end->fd;
 	if (!file->is_backing)
 		return 0;
-	file->fd = -1;
-	if (copyoff_sys_has_locks(place->ino))
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, EBUSY,
-				       "this process has POSIX locks on the backing file, which "
-				       "opening and closing it would drop",
-				       "use locks of open file descriptions (F_OFD_SETLK)");
 	file->fd = copyoff_sys_open_file(file->path, place->dev, place->ino, access);
 	if (file->fd == -EACCES || file->fd == -EPERM || file->fd == -EROFS)
 		return copyoff_decline(offer, COPYOFF_REASON_PERMISSION, file->fd,
@@ -103,9 +114,14 @@ static int open_files(const struct copyoff_pair *pair, struct state *state,
 		      struct copyoff_offer *offer)
 {
 	const struct copyoff_bracket *b = &state->bracket;
-	int ret = open_file(&pair->in, &b->in, &state->in, COPYOFF_ACCESS_READ, offer);
+	int ret = check_locks(state, offer);
 
-	return ret ? ret : open_file(&pair->out, &b->out, &state->out, COPYOFF_ACCESS_WRITE, offer);
+	if (ret == 0)
+		ret = open_file(&pair->in, &b->in, &state->in, COPYOFF_ACCESS_READ, offer);
+
+	if (ret == 0)
+		ret = open_file(&pair->out, &b->out, &state->out, COPYOFF_ACCESS_WRITE, offer);
+	return ret;
 }
 
 static void close_files(struct state *state)

@@ -201,10 +201,11 @@ int copyoff_sys_claim(int fd);
  */
 int copyoff_sys_open_file(const char *path, uint64_t dev, uint64_t ino, enum copyoff_access access);
 /*
- * May this process have POSIX locks on a file with this inode number?  To open
- * that file and close it would drop them (fcntl(2)).
+ * May this process have POSIX locks on a file with one of these inode numbers?  To
+ * open that file and close it would drop them (fcntl(2)).  Takes a call for each
+ * descriptor of the process.
  */
-bool copyoff_sys_has_locks(uint64_t ino);
+bool copyoff_sys_has_locks(const uint64_t *inodes, size_t n);
 
 ssize_t copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off);
 ssize_t copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off);

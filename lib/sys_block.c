@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -154,17 +155,20 @@ static bool is_locked(int fd)
 }
 
 /* To read /proc/locks would take milliseconds, and hold up all who lock files. */
-bool copyoff_sys_has_locks(uint64_t ino)
+bool copyoff_sys_has_locks(const uint64_t *inodes, size_t n)
 {
 	DIR *dir = opendir("/proc/thread-self/fd");
 	const struct dirent *entry;
 	bool found = !dir; /* in doubt, there may be some */
 
 	while (!found && (entry = readdir(dir))) {
-		int fd = atoi(entry->d_name); /* "." and "..": 0 once more */
-		struct copyoff_stat st;
+		int fd = atoi(entry->d_name);
+		struct stat st;
 
-		found = copyoff_sys_stat(fd, &st) == 0 && st.ino == ino && is_locked(fd);
+		if (entry->d_name[0] == '.' || fstat(fd, &st) < 0)
+			continue;
+		for (size_t i = 0; !found && i < n; i++)
+			found = st.st_ino == inodes[i] && is_locked(fd);
 	}
 	if (dir)
 		closedir(dir);
@@ -206,7 +210,7 @@ static int is_device(const char *path, uint64_t rdev)
 		return ret;
 	if (st.kind != COPYOFF_KIND_BLOCK || st.rdev != rdev)
 		return -ENXIO;
-	return copyoff_sys_has_locks(st.ino) ? -EBUSY : 0;
+	return copyoff_sys_has_locks(&st.ino, 1) ? -EBUSY : 0;
 }
 
 int copyoff_sys_open_device(uint64_t rdev)

@@ -150,10 +150,10 @@ WRAP(uint64_t, file_size_limit, (void))
 	return __real_copyoff_sys_file_size_limit();
 }
 
-WRAP(bool, has_locks, (uint64_t ino))
+WRAP(bool, has_locks, (const uint64_t *inodes, size_t n))
 {
 	inject_strike(FAULT_has_locks);
-	return __real_copyoff_sys_has_locks(ino);
+	return __real_copyoff_sys_has_locks(inodes, n);
 }
 
 WRAP(uint64_t, page_size, (void))
