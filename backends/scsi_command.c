@@ -530,6 +530,9 @@ static const struct copyoff_scsi_verdict good = VERDICT(GOOD, NONE, 0, "");
 /* Nobody else will be told that something was not written. */
 static const struct copyoff_scsi_verdict deferred =
 	FINAL(EIO, "the device reports that an earlier command failed");
+/* The command itself was not carried out. */
+static const struct copyoff_scsi_verdict recovered_before =
+	RETRY(EIO, "the device reports errors of earlier commands, again and again");
 static const struct copyoff_scsi_verdict unknown =
 	FAILED(EIO, "the command failed, and the device did not say why");
 
@@ -540,8 +543,8 @@ static struct copyoff_scsi_verdict sense_verdict(const unsigned char *sense, siz
 
 	if (!sg_scsi_normalize_sense(sense, (int)len, &header))
 		return unknown;
-	if ((header.response_code & 1) && header.sense_key > SPC_SK_RECOVERED_ERROR)
-		return deferred;
+	if (header.response_code & 1)
+		return header.sense_key > SPC_SK_RECOVERED_ERROR ? deferred : recovered_before;
 	while ((sense_rows[i].key != ANY && sense_rows[i].key != header.sense_key) ||
 	       (sense_rows[i].asc != ANY && sense_rows[i].asc != header.asc) ||
 	       (sense_rows[i].ascq != ANY && sense_rows[i].ascq != header.ascq))

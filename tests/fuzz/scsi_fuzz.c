@@ -150,9 +150,9 @@ static void take_sense(struct copyoff_scsi_command *c)
 		c->sense[0] = codes[kind % 8];
 	if (c->sense[0] % 2 == 0 && c->sense[7] == 0)
 		c->sense[7] = 10;
-	/* A recovered error says that all was done. */
+	/* A recovered error says that all was done, but for a deferred one. */
 	key = (c->sense[0] & 0x7f) >= 0x72 ? &c->sense[1] : &c->sense[2];
-	if (!input.hostile && (*key & 0xf) == 1)
+	if (!input.hostile && (*key & 0xf) == 1 && !(c->sense[0] & 1))
 		*key ^= 2;
 }
 
