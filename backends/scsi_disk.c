@@ -128,19 +128,25 @@ static struct copyoff_scsi_verdict ask_first(int fd, bool whole,
 	return verdict;
 }
 
-static int ask_what_it_is(int fd, bool whole, unsigned char *answer, struct copyoff_scsi_disk *disk,
-			  struct copyoff_offer *offer)
+/* The first question, and the only one for disks that cannot copy: some answer no others. */
+static int ask_what_it_is(const struct copyoff_end *end, const struct copyoff_chain *chain,
+			  unsigned char *answer, struct copyoff_offer *offer)
 {
+	const bool whole = chain->levels[0].rdev == chain->lowest;
 	struct copyoff_scsi_command command = copyoff_scsi_inquiry(answer, 96);
-	struct copyoff_scsi_verdict verdict = ask_first(fd, whole, &command);
-	bool is_disk;
+	struct copyoff_scsi_verdict verdict = ask_first(end->fd, whole, &command);
+	bool is_disk, copies;
 
 	if (verdict.action != COPYOFF_SCSI_GOOD)
 		return copyoff_scsi_refuse_question(offer, verdict);
-	if (!copyoff_scsi_parse_inquiry(answer, copyoff_scsi_received(&command), &is_disk,
-					&disk->copies))
+	if (!copyoff_scsi_parse_inquiry(answer, copyoff_scsi_received(&command), &is_disk, &copies))
 		return strange_answer(offer);
-	return is_disk ? 0 : copyoff_scsi_not_disks(offer);
+	if (!is_disk)
+		return copyoff_scsi_not_disks(offer);
+	if (!copies)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "a disk has no copy commands", "");
+	return 0;
 }
 
 static int ask_capacity(int fd, unsigned char *answer, struct copyoff_scsi_disk *disk,
@@ -207,11 +213,8 @@ static int find_disk(const struct copyoff_end *end, const struct copyoff_chain *
 		     unsigned char *answer, struct copyoff_scsi_disk *disk,
 		     struct copyoff_offer *offer)
 {
-	bool whole = chain->levels[0].rdev == chain->lowest;
-	int ret = ask_what_it_is(end->fd, whole, answer, disk, offer);
+	int ret = ask_capacity(end->fd, answer, disk, offer);
 
-	if (ret == 0)
-		ret = ask_capacity(end->fd, answer, disk, offer);
 	if (ret == 0)
 		ret = check_capacity(end, chain, &disk->capacity, offer);
 	if (ret == 0) /* without one, some commands can copy none the less */
@@ -262,6 +265,10 @@ int copyoff_scsi_find_disks(const struct copyoff_pair *pair, const struct copyof
 	ret = check_device(in->lowest, offer);
 	if (ret == 0)
 		ret = check_device(out->lowest, offer);
+	if (ret == 0)
+		ret = ask_what_it_is(&pair->in, in, answer, offer);
+	if (ret == 0)
+		ret = ask_what_it_is(&pair->out, out, answer, offer);
 	if (ret == 0)
 		ret = find_disk(&pair->in, in, answer, &disks[0], offer);
 	if (ret == 0)

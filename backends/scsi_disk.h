@@ -9,7 +9,6 @@
 
 struct copyoff_scsi_disk {
 	struct copyoff_scsi_capacity capacity;
-	bool copies; /* commands of third-party copy (3PC) */
 	bool named;
 	struct copyoff_scsi_designator name;
 };

@@ -43,14 +43,11 @@ static int unsupported(struct copyoff_offer *offer, const char *text)
 	return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0, text, "");
 }
 
-static int check_disks(const struct state *state, struct copyoff_offer *offer)
+static int check_names(const struct state *state, struct copyoff_offer *offer)
 {
-	if (!state->disks[1].copies)
-		return unsupported(offer, "the destination disk has no copy commands");
-	if (!state->disks[0].named || !state->disks[1].named)
-		return unsupported(offer,
-				   "a disk has no name by which the other one could find it");
-	return 0;
+	if (state->disks[0].named && state->disks[1].named)
+		return 0;
+	return unsupported(offer, "a disk has no name by which the other one could find it");
 }
 
 static int ask_limits(const struct copyoff_pair *pair, struct state *state,
@@ -113,7 +110,7 @@ static int find_all(const struct copyoff_pair *pair, struct state *state,
 	copyoff_bracket_find(&state->bracket, pair);
 	ret = copyoff_scsi_find_disks(pair, &state->bracket, state->buf, state->disks, offer);
 	if (ret == 0)
-		ret = check_disks(state, offer);
+		ret = check_names(state, offer);
 	if (ret == 0)
 		ret = ask_limits(pair, state, &limits, offer);
 	if (ret == 0)

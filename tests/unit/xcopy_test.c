@@ -137,6 +137,13 @@ static void no_3pc(void)
 {
 	limited(&(struct scsi_target_limits){ 0 }, SCSI_TARGET_NO_3PC, 512);
 }
+static void no_3pc_of_source(void)
+{
+	struct scsi_target_unit_options a = world_options(512, 0), b = world_options(512, 1);
+
+	a.without = SCSI_TARGET_NO_3PC;
+	world_disks(&a, &b);
+}
 static void no_parameters(void)
 {
 	limited(&(struct scsi_target_limits){ 0 }, SCSI_TARGET_NO_PARAMETERS, 512);
@@ -267,6 +274,7 @@ static const struct refusal {
 	const char *text, *remedy;
 } refusals[] = {
 	{ no_3pc, COPYOFF_REASON_UNSUPPORTED, 0, "no copy commands", "" },
+	{ no_3pc_of_source, COPYOFF_REASON_UNSUPPORTED, 0, "no copy commands", "" },
 	{ no_parameters, COPYOFF_REASON_UNSUPPORTED, EOPNOTSUPP, "does not", "" },
 	{ one_unit, COPYOFF_REASON_UNSUPPORTED, 0, "no list with two disks", "" },
 	{ no_room, COPYOFF_REASON_UNSUPPORTED, 0, "no list with two disks", "" },
@@ -305,6 +313,15 @@ START_TEST(test_refusal)
 	expect_text(r->text);
 	ck_assert_msg(strstr(offer()->remedy, r->remedy), "%s", offer()->remedy);
 	ck_assert_uint_eq(w.copies, 0);
+}
+END_TEST
+
+/* Disks that cannot copy get no question but the first: some answer no others. */
+START_TEST(test_other_questions)
+{
+	no_3pc();
+	probe(A1, B1);
+	ck_assert_uint_eq(w.commands, 1);
 }
 END_TEST
 
@@ -724,21 +741,6 @@ START_TEST(test_forwarded)
 }
 END_TEST
 
-/* The other disk is not of this target, or may not be copied from. */
-START_TEST(test_unreachable)
-{
-	struct scsi_target_unit_options a = world_options(512, 0), b = world_options(512, 1);
-
-	a.without = SCSI_TARGET_NO_3PC;
-	world_disks(&a, &b);
-	world_use("xcopy,readwrite");
-	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 65536, 0), 65536);
-	ck_assert_uint_eq(w.copies, 1);
-	expect_text("does not reach");
-	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 65536, COPYOFF_REQUIRE_OFFLOAD), -EIO);
-}
-END_TEST
-
 /* --- lost on the way --------------------------------------------------------------------------- */
 
 static const struct lost {
@@ -1061,6 +1063,7 @@ int main(void)
 	tcase_add_test(tc, test_limits);
 	tcase_add_loop_test(tc, test_limit_rows, 0, COUNT(limit_rows));
 	tcase_add_loop_test(tc, test_refusal, 0, COUNT(refusals));
+	tcase_add_test(tc, test_other_questions);
 	tcase_add_test(tc, test_no_sg_io);
 	tcase_add_test(tc, test_device_mapper);
 	tcase_add_loop_test(tc, test_other_devices, 0, 6);
@@ -1079,7 +1082,6 @@ int main(void)
 	tcase_add_loop_test(tc, test_partly, 0, 5 * 4);
 	tcase_add_loop_test(tc, test_doubts, 0, COUNT(doubts));
 	tcase_add_loop_test(tc, test_forwarded, 0, 2);
-	tcase_add_test(tc, test_unreachable);
 	tcase_add_loop_test(tc, test_lost, 0, COUNT(losts));
 	tcase_add_loop_test(tc, test_swapped, 0, 2);
 	tcase_add_test(tc, test_other_medium);
