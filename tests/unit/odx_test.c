@@ -355,6 +355,7 @@ END_TEST
 START_TEST(test_long_range)
 {
 	limited(&(struct scsi_target_limits){ .token_blocks = 1000 }, 0, 0);
+	w.reach = 2 << 20;
 	world_use("odx");
 	ck_assert_int_eq(world_copy(A1, 512, B1, 0, 3500 * 512, 0), 3500 * 512);
 	ck_assert_uint_eq(counts()->copy[POPULATE], 4);
@@ -524,6 +525,7 @@ START_TEST(test_token_expires)
 {
 	faults()->write_blocks = 500;
 	faults()->token_uses = 3;
+	w.reach = 2 << 20;
 	world_use("odx");
 	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 2500 * 512, 0), 2500 * 512);
 	ck_assert_uint_eq(counts()->copy[POPULATE], 2);
@@ -986,7 +988,7 @@ END_TEST
 
 /* --- random ---------------------------------------------------------------------------------------- */
 
-enum { ROUNDS = 300, RANGES_MOST = 20 };
+enum { ROUNDS = 200, RANGES_MOST = 20 };
 
 static size_t random_ranges(uint64_t *state, struct copyoff_range *v)
 {
@@ -1135,7 +1137,7 @@ int main(void)
 	Suite *suite = suite_create("odx");
 	TCase *tc = tcase_create("odx");
 
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 300);
 	world_fill();
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_limits);
