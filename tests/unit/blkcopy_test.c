@@ -359,7 +359,8 @@ START_TEST(test_stock)
 		ck_assert_uint_eq(w.calls[i].request, 0);
 	ck_assert_uint_eq(copied_by("readwrite"), 1 << 20);
 	ck_assert_int_eq(offer()->reason, COPYOFF_REASON_UNSUPPORTED);
-	ck_assert_int_eq(offer_of("copy_file_range")->reason, COPYOFF_REASON_FILE_TYPE);
+	if (copyoff_registry_get(index_of("copy_file_range")))
+		ck_assert_int_eq(offer_of("copy_file_range")->reason, COPYOFF_REASON_FILE_TYPE);
 }
 END_TEST
 
