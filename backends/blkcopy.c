@@ -152,6 +152,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* No range is longer than all of them together. */
 static void set_limits(struct copyoff_offer *offer, const struct state *state,
 		       const struct limits *limits)
 {
@@ -190,6 +191,9 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 	if (ret < 0)
 		return ret;
 	set_limits(offer, state, &limits);
+	if (offer->limits.max_range < offer->limits.align)
+		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
+				       "the device takes less than one of its blocks", "");
 	offer->adjacent = copyoff_blkcopy_adjacent(state->abi);
 	offer->traits = copyoff_blkcopy_traits(&state->device);
 	state->device.valid = true;

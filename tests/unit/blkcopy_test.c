@@ -413,6 +413,12 @@ static void no_range_sectors(void)
 	w.version = RFC1;
 	world_set("max_copy_range_sectors", "0");
 }
+static void less_than_a_block(void)
+{
+	w.version = V1;
+	w.block = 4096;
+	world_set("max_copy_range_sectors", "7");
+}
 static void no_segments(void)
 {
 	w.version = VEC;
@@ -475,6 +481,7 @@ static const struct refusal {
 	{ no_sectors, COPYOFF_REASON_UNSUPPORTED, 0, 0, "a limit is 0" },
 	{ no_range_sectors, COPYOFF_REASON_UNSUPPORTED, 0, 0, "a limit is 0" },
 	{ no_segments, COPYOFF_REASON_UNSUPPORTED, 0, 0, "a limit is 0" },
+	{ less_than_a_block, COPYOFF_REASON_UNSUPPORTED, 0, 2, "less than one of its blocks" },
 	{ one_name_less, COPYOFF_REASON_UNSUPPORTED, 0, 0, "another block copy" },
 	{ managed_zones, COPYOFF_REASON_UNSUPPORTED, 0, 0, "zones" },
 	{ strange_zones, COPYOFF_REASON_UNSUPPORTED, 0, 0, "zones" },
@@ -706,6 +713,8 @@ END_TEST
 
 START_TEST(test_misbehaved)
 {
+	/* Also where the medium has no number, and all is found out anew. */
+	w.sequence = _i ? 0 : w.sequence;
 	world_step((struct step){ 0, 65536, false, 131072 });
 	world_use("blkcopy,readwrite");
 	ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 131072, 0), 131072);
@@ -895,6 +904,7 @@ START_TEST(test_lie_is_remembered)
 	ck_assert_int_eq(world_copyv(DISK, DISK, five, 5, 0), 5 * 4096);
 	ck_assert_int_eq(offer()->reason, COPYOFF_REASON_MISBEHAVED);
 	ck_assert_int_eq(world_copyv(DISK, DISK, five, 5, 0), 5 * 4096);
+	ck_assert_int_eq(world_copyv(DISK_DIRECT, DISK_DIRECT, five, 5, 0), 5 * 4096);
 	ck_assert_uint_eq(w.copies, 1);
 	ck_assert_uint_eq(copied_by("blkcopy"), 0);
 }
@@ -1175,7 +1185,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_copy, 0, COUNT(working));
 	tcase_add_loop_test(tc, test_blocks_of_4096, 0, COUNT(working));
 	tcase_add_loop_test(tc, test_wrong, 0, 2 * COUNT(working));
-	tcase_add_test(tc, test_misbehaved);
+	tcase_add_loop_test(tc, test_misbehaved, 0, 2);
 	tcase_add_test(tc, test_misbehaved_elsewhere);
 	tcase_add_test(tc, test_compared_once);
 	tcase_add_test(tc, test_not_compared);
