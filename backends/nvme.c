@@ -18,6 +18,8 @@ enum {
 	LEAST_ONCE = 1 << 20,
 	/* Bytes in one command, which cannot be interrupted, and may time out. */
 	TOTAL_MOST = 256 << 20,
+	/* Bytes in small commands one after the other, around which caches are dealt with once. */
+	OPERATION_MOST = 64 << 20,
 	RETRIES = 3,
 	BUFFER_ALIGN = 4096,
 };
@@ -329,21 +331,35 @@ static int check_namespace(const struct copyoff_pair *pair, const struct state *
 	return ret == 0 ? check_protection(state, offer) : ret;
 }
 
+static uint64_t smallest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static uint64_t block_size(const struct state *state)
 {
 	return (uint64_t)1 << state->namespace.block_shift;
 }
 
+/*
+ * Those of an operation, which is as many whole commands as its ranges fill: what is
+ * done around it takes longer than a small command.
+ */
 static void set_limits(struct copyoff_offer *offer, const struct state *state)
 {
+	const struct copyoff_nvme_namespace *namespace = &state->namespace;
 	const uint64_t block = block_size(state);
-	const uint64_t total = state->namespace.total_blocks * block;
+	const uint64_t range = namespace->range_blocks * block;
+	const uint64_t command = smallest(namespace->total_blocks * block, TOTAL_MOST);
+	const uint64_t ranges =
+		COPYOFF_NVME_RANGES_MOST / namespace->ranges * (uint64_t) namespace->ranges;
+	const uint64_t most = smallest(ranges * range, OPERATION_MOST);
 
 	offer->limits = (struct copyoff_limits){
 		.align = block,
-		.max_range = state->namespace.range_blocks * block,
-		.max_ranges = state->namespace.ranges,
-		.max_total = total < TOTAL_MOST ? total : TOTAL_MOST,
+		.max_range = range,
+		.max_ranges = ranges,
+		.max_total = most > command ? most / command * command : command,
 	};
 }
 
@@ -430,19 +446,43 @@ static void nvme_release(struct copyoff_offer *offer)
 
 /* --- the command ------------------------------------------------------------------------ */
 
+/* Where an operation is: what is before is copied. */
+struct cursor {
+	const struct copyoff_range *ranges; /* one behind the other in the destination */
+	size_t n;
+	size_t i; /* the range that is next */
+	uint64_t pos; /* in it, bytes */
+	uint64_t done; /* of all, bytes */
+};
+
+static void advance(struct cursor *at, uint64_t len)
+{
+	at->done += len;
+	while (at->i < at->n && len >= at->ranges[at->i].len - at->pos) {
+		len -= at->ranges[at->i].len - at->pos;
+		at->i++;
+		at->pos = 0;
+	}
+	at->pos += len;
+}
+
+/* Bytes that lie one behind the other in the source, too. */
+static uint64_t bytes_in_a_row(const struct cursor *at)
+{
+	const struct copyoff_range *r = &at->ranges[at->i], *end = &at->ranges[at->n];
+	uint64_t len = r->len - at->pos;
+
+	for (r++; r < end && r->src == r[-1].src + (int64_t)r[-1].len; r++)
+		len += r->len;
+	return len;
+}
+
 /* What is in state->buf. */
 struct list {
 	unsigned n;
 	uint32_t blocks[COPYOFF_NVME_RANGES_MOST];
 	uint64_t total; /* blocks */
 };
-
-static uint32_t least(uint64_t a, uint64_t b, uint64_t c)
-{
-	uint64_t min = a < b ? a : b;
-
-	return (uint32_t)(min < c ? min : c);
-}
 
 /* Of @blocks blocks from @slba as much as there is room for; true if that is all. */
 static bool add_to_list(struct state *state, struct list *list, uint64_t slba, uint64_t blocks)
@@ -451,8 +491,8 @@ static bool add_to_list(struct state *state, struct list *list, uint64_t slba, u
 	const size_t size = copyoff_nvme_range_size(state->format);
 
 	while (blocks > 0 && list->n < namespace->ranges && list->total < namespace->total_blocks) {
-		uint32_t some = least(blocks, namespace->range_blocks,
-				      namespace->total_blocks - list->total);
+		uint64_t room = namespace->total_blocks - list->total;
+		uint32_t some = (uint32_t)smallest(smallest(blocks, namespace->range_blocks), room);
 
 		copyoff_nvme_encode_range(state->format, state->source_nsid, slba, some,
 					  state->buf + list->n * size);
@@ -464,22 +504,21 @@ static bool add_to_list(struct state *state, struct list *list, uint64_t slba, u
 	return blocks == 0;
 }
 
-/*
- * The ranges that one command takes: less than all of them only if the limits
- * have become narrower since they were handed out.
- */
-static void make_list(struct state *state, const struct copyoff_offer *offer,
-		      const struct copyoff_range *ranges, size_t n, struct list *list)
+/* What the next command takes. */
+static void make_list(struct state *state, const struct copyoff_offer *offer, struct cursor at,
+		      struct list *list)
 {
 	const unsigned shift = state->namespace.block_shift;
 
 	list->n = 0;
 	list->total = 0;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t slba = ((uint64_t)ranges[i].src + offer->base_in) >> shift;
+	while (at.i < at.n) {
+		uint64_t src = (uint64_t)at.ranges[at.i].src + at.pos + offer->base_in;
+		uint64_t len = bytes_in_a_row(&at);
 
-		if (!add_to_list(state, list, slba, ranges[i].len >> shift))
+		if (!add_to_list(state, list, src >> shift, len >> shift))
 			return;
+		advance(&at, len);
 	}
 }
 
@@ -571,11 +610,12 @@ static bool again(const struct copyoff_pair *pair, struct state *state, struct c
 	return limits_changed(pair, state, offer);
 }
 
+/* The next one.  *@whole: it did all that it was asked to. */
 static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-			       struct state *state, const struct copyoff_range *ranges, size_t n)
+			       struct state *state, const struct cursor *at, bool *whole)
 {
 	const unsigned shift = state->namespace.block_shift;
-	const uint64_t sdlba = ((uint64_t)ranges[0].dst + offer->base_out) >> shift;
+	const uint64_t dst = (uint64_t)at->ranges[0].dst + at->done + offer->base_out;
 	const struct copyoff_nvme_verdict *verdict;
 	struct tries tries = { 0, false };
 
@@ -585,20 +625,42 @@ static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_o
 		unsigned done;
 		int ret;
 
-		make_list(state, offer, ranges, n, &list);
-		command = copyoff_nvme_copy(state->nsid, state->format, sdlba, state->buf, list.n);
+		make_list(state, offer, *at, &list);
+		command = copyoff_nvme_copy(state->nsid, state->format, dst >> shift, state->buf,
+					    list.n);
 		if (state->namespace.protection)
 			copyoff_nvme_protect(&command, state->namespace.protection,
 					     state->tags.guard);
 		ret = send(pair, state, &command);
 		if (ret < 0)
 			return refuse_errno(offer, ret);
-		done = ret == 0 ? list.n : copyoff_nvme_ranges_done(ret, command.result, list.n);
+		*whole = ret == 0;
+		done = *whole ? list.n : copyoff_nvme_ranges_done(ret, command.result, list.n);
 		if (done > 0)
 			return (int64_t)bytes_done(state, &list, done);
 		verdict = copyoff_nvme_verdict_of(ret);
 	} while (again(pair, state, offer, verdict->action, &tries));
 	return refuse_status(offer, verdict);
+}
+
+/*
+ * Until one fails.  What is before it is counted, and the core comes again with what
+ * is left: then it is the first one, and what has become of it is said.
+ */
+static int64_t copy_by_commands(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+				struct state *state, const struct copyoff_range *ranges, size_t n)
+{
+	struct cursor at = { .ranges = ranges, .n = n };
+	bool whole = true;
+
+	while (at.i < n && whole) {
+		int64_t ret = copy_by_command(pair, offer, state, &at, &whole);
+
+		if (ret < 0)
+			return at.done > 0 ? (int64_t)at.done : ret;
+		advance(&at, (uint64_t)ret);
+	}
+	return (int64_t)at.done;
 }
 
 /* --- copy -------------------------------------------------------------------------------- */
@@ -636,7 +698,7 @@ static int find_again(const struct copyoff_pair *pair, struct copyoff_offer *off
 	return ret;
 }
 
-/* What copy_by_command() is called with. */
+/* What copy_by_commands() is called with. */
 struct call {
 	const struct copyoff_pair *pair;
 	struct copyoff_offer *offer;
@@ -648,7 +710,7 @@ static int64_t copy_call(void *data)
 {
 	const struct call *c = data;
 
-	return copy_by_command(c->pair, c->offer, c->offer->priv, c->ranges, c->n);
+	return copy_by_commands(c->pair, c->offer, c->offer->priv, c->ranges, c->n);
 }
 
 static int64_t nvme_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,

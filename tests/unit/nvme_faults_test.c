@@ -253,7 +253,8 @@ START_TEST(test_no_limits)
 		script((struct step){ 0x183, 0, false, 0 });
 	use("nvme,readwrite");
 	ck_assert_int_eq(copy(PART1, 0, PART2, 0, 2 << 20, 0), 2 << 20);
-	ck_assert_uint_eq(w.n_commands, _i == 0 ? 2 : 1);
+	/* The one that failed is sent again, with what is left. */
+	ck_assert_uint_eq(w.n_commands, _i == 0 ? 3 : 1);
 	ck_assert_int_eq(offer()->reason, COPYOFF_REASON_UNSUPPORTED);
 }
 END_TEST
@@ -293,7 +294,7 @@ START_TEST(test_no_sequence)
 	use("nvme");
 	ck_assert_int_eq(copy(PART1, 0, PART2, 0, 1 << 20, 0), 1 << 20);
 	ck_assert_uint_eq(w.n_commands, 2);
-	ck_assert_uint_eq(w.identifies, 2 + 2 * 2);
+	ck_assert_uint_eq(w.identifies, 2 + 2);
 	set_blocks(12, 0);
 	ck_assert_int_eq(copy(PART1, 0, PART2, 0, 65536, 0), -EOPNOTSUPP);
 	expect_text("formatted anew");
@@ -315,9 +316,11 @@ END_TEST
 /* Nobody knows where the bytes went. */
 START_TEST(test_changed_under_way)
 {
-	w.sequence_changes = 2;
+	/* The first operation has 32 commands. */
+	reach = 0;
+	w.sequence_changes = 33;
 	use("nvme,readwrite");
-	ck_assert_int_eq(copy(PART1, 0, PART2, 0, 2 << 20, 0), 1024 * 512);
+	ck_assert_int_eq(copy(PART1, 0, PART2, 0, 18 << 20, 0), 16 << 20);
 	ck_assert_int_eq(ctx.result.error, EIO);
 	ck_assert_uint_eq(copied_by("readwrite"), 0);
 }

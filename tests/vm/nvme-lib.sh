@@ -14,6 +14,8 @@
 #   remember DEVICE     what is on it, for
 #   exact DEVICE SOURCE DESTINATION LENGTH COUNT   of a copy of LENGTH bytes within
 #                       it, COUNT are copied; and no byte outside has changed
+#   wait_for_copy DEVICE SOURCE DESTINATION   until the first page is copied, by the
+#                       device; what is read does not come into the cache
 #   count_of FILE       how many bytes were copied, from the output of --json
 
 copyoff=$build/tools/copyoff
@@ -62,6 +64,18 @@ exact() {
 	cmp -n "$3" before after || die "bytes before the destination have changed"
 	cmp -i "$end:$end" before after || die "bytes behind the destination have changed"
 	cmp -n "$5" -i "$2:$3" before after || die "$5 bytes are counted, but not copied"
+}
+
+wait_for_copy() {
+	page_at "$1" "$2" >first
+	for _ in {1..300}; do
+		! page_at "$1" "$3" | cmp -s first - || return 0
+	done
+	die "the copy does not begin"
+}
+
+page_at() {
+	dd if="$1" iflag=direct,skip_bytes skip="$2" bs=4096 count=1 status=none
 }
 
 count_of() {
