@@ -29,6 +29,9 @@ enum {
 #define MILLISECOND ((uint64_t)1000 * 1000) /* in nanoseconds */
 #define SECOND      (1000 * MILLISECOND)
 
+_Static_assert(16 + (int)COPYOFF_SCSI_TOKEN_BYTES <= (int)INFORMATION_BYTES,
+	       "a token in a list is no longer than an answer");
+
 /* How long an operation may take, and one that was told to stop. */
 #define PATIENCE      (120 * SECOND)
 #define LAST_PATIENCE (10 * SECOND)
@@ -348,7 +351,7 @@ static void count(struct operation *op, struct state *state)
 		op->done = believed(op, &info);
 }
 
-/* The list is in state->buf, and is not needed again when this returns. */
+/* The list is in state->buf. */
 static void carry_out(struct operation *op, struct state *state, uint32_t len)
 {
 	struct copyoff_scsi_command command;
@@ -360,11 +363,11 @@ static void carry_out(struct operation *op, struct state *state, uint32_t len)
 		command = copyoff_scsi_copy_out(op->action, op->list_id, state->buf, len);
 		op->verdict = copyoff_scsi_send(op->fd, &command);
 	} while (op->verdict.action == COPYOFF_SCSI_LIST_ID && ids++ < LIST_IDS);
-	copyoff_scsi_wipe(state->buf, len);
 	if (op->verdict.action == COPYOFF_SCSI_GOOD || op->verdict.outcome == COPYOFF_SCSI_IN_DOUBT)
 		follow(op, state);
 	else if (op->verdict.outcome == COPYOFF_SCSI_ANSWERED)
 		count(op, state);
+	/* The token, be it in the list or in an answer. */
 	copyoff_scsi_wipe(state->buf, INFORMATION_BYTES);
 }
 
