@@ -17,12 +17,14 @@
 #include <copyoff.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -945,6 +947,72 @@ static int test_edges(void)
 	return ret;
 }
 
+/* --- a loop device that changes -------------------------------------------------------- */
+
+static const struct device *moving;
+
+static void set_loop_offset(const struct device *d, uint64_t off)
+{
+	struct loop_info64 info;
+
+	if (ioctl(d->cached, LOOP_GET_STATUS64, &info) < 0)
+		die("LOOP_GET_STATUS64: %s", strerror(errno));
+	info.lo_offset = off;
+	if (ioctl(d->cached, LOOP_SET_STATUS64, &info) < 0)
+		die("LOOP_SET_STATUS64: %s", strerror(errno));
+}
+
+static void move(void)
+{
+	set_loop_offset(moving, MIB);
+}
+
+static uint64_t counted(void)
+{
+	struct copyoff_stats stats = { .size = sizeof(stats) };
+
+	check(copyoff_ctx_stats(ctx, "loop", &stats) == 0, "copyoff_ctx_stats");
+	return stats.bytes;
+}
+
+/* Nobody can tell whether what was cloned is what the caller meant. */
+static void moves(const struct device *d, void (**when)(void))
+{
+	off_t in = MIB, out = 2 * MIB;
+	uint64_t before;
+	ssize_t ret;
+	int err;
+
+	all_steps();
+	reset(&src, 1);
+	reset(&dst, 2);
+	before = counted();
+	moving = d;
+	*when = move;
+	ret = copyoff_ctx_copy(ctx, src.cached, &in, dst.cached, &out, MIB, 0);
+	err = errno;
+	set_loop_offset(d, 0);
+	check(seam.copies == 1, "nothing was cloned");
+	check(ret == -1 && err == EIO, "not EIO");
+	check(in == MIB && out == 2 * MIB && counted() == before, "something is counted");
+}
+
+static int test_moved(void)
+{
+	const struct device *const devices[] = { &src, &dst };
+
+	for (size_t i = 0; i < 2; i++) {
+		moves(devices[i], &seam.before_copy);
+		moves(devices[i], &seam.after_copy);
+	}
+	all_steps();
+	reset(&src, 1);
+	reset(&dst, 2);
+	copy(MIB, 2 * MIB, MIB);
+	check(is_right(&dst, 2 * MIB, MIB, MIB, 1), "nothing moves");
+	return 0;
+}
+
 /* ------------------------------------------------------------------------------------------ */
 
 static const struct {
@@ -964,6 +1032,7 @@ static const struct {
 	{ "disk", test_disk },
 	{ "stacked", test_stacked },
 	{ "edges", test_edges },
+	{ "moved", test_moved },
 };
 
 int main(int argc, char **argv)
