@@ -195,17 +195,25 @@ static int name_in_dev(const char *number, char *path, size_t size)
 	return 0;
 }
 
-/* Is there the node of that device, and may it be opened and closed? */
-static int is_device(const char *path, uint64_t rdev)
+/* What is at @path, which is not opened for that. */
+static int stat_path(const char *path, int flags, struct copyoff_stat *st)
 {
-	int place = open(path, O_PATH | O_CLOEXEC);
-	struct copyoff_stat st;
+	int place = open(path, flags | O_PATH | O_CLOEXEC);
 	int ret;
 
 	if (place < 0)
 		return -errno;
-	ret = copyoff_sys_stat(place, &st);
+	ret = copyoff_sys_stat(place, st);
 	close(place);
+	return ret;
+}
+
+/* Is there the node of that device, and may it be opened and closed? */
+static int is_device(const char *path, uint64_t rdev)
+{
+	struct copyoff_stat st;
+	int ret = stat_path(path, 0, &st);
+
 	if (ret < 0)
 		return ret;
 	if (st.kind != COPYOFF_KIND_BLOCK || st.rdev != rdev)
@@ -252,17 +260,12 @@ int copyoff_sys_claim(int fd)
 	return claim < 0 ? -errno : claim;
 }
 
-/* Is @path, which is not opened for that, the regular file that it should be? */
+/* Is @path the regular file that it should be? */
 static int is_file(const char *path, uint64_t dev, uint64_t ino)
 {
-	int place = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct copyoff_stat st;
-	int ret;
+	int ret = stat_path(path, O_NOFOLLOW, &st);
 
-	if (place < 0)
-		return -errno;
-	ret = copyoff_sys_stat(place, &st);
-	close(place);
 	if (ret < 0)
 		return ret;
 	return st.kind == COPYOFF_KIND_REGULAR && st.dev == dev && st.ino == ino ? 0 : -ESTALE;
