@@ -230,9 +230,8 @@ static const struct flaw {
 	{ REQUEST_RFC, 0, 1, { { 0, 65536, 4096 } }, "not known" },
 };
 
-START_TEST(test_check)
+static void expect_flaw(const struct flaw *f)
 {
-	const struct flaw *f = &flaws[_i];
 	const struct copyoff_blkcopy_abi *abi = row(f->request, f->unit);
 	const char *text;
 
@@ -241,10 +240,16 @@ START_TEST(test_check)
 		ck_assert_uint_eq(abi->request, REQUEST_LIST);
 	text = copyoff_blkcopy_check(abi, f->v, f->n, SIZE, 4096);
 	if (!f->text)
-		ck_assert_msg(!text, "\"%s\"", text);
+		ck_assert_msg(!text, "row %td: \"%s\"", f - flaws, text);
 	else
-		ck_assert_msg(text && strstr(text, f->text), "\"%s\" is not in \"%s\"", f->text,
-			      text ? text : "");
+		ck_assert_msg(text && strstr(text, f->text), "row %td: \"%s\" is not in \"%s\"",
+			      f - flaws, f->text, text ? text : "");
+}
+
+START_TEST(test_check)
+{
+	for (size_t i = 0; i < COUNT(flaws); i++)
+		expect_flaw(&flaws[i]);
 }
 END_TEST
 
@@ -884,15 +889,21 @@ START_TEST(test_lies)
 		{ 0, 0, true, 5 * 4096 - 1 },   { 4096, 0, true, 5 * 4096 },
 	};
 
-	w.version = working[_i / 10];
-	/* Known to have copied well once. */
-	world_use("blkcopy,readwrite");
-	ck_assert_int_eq(world_copy(DISK, 0, DISK, 90 << 20, 65536, 0), 65536);
-	if (lies[_i % 10].ret == 0 && w.version != V2 && w.version != V3 && w.version != V4 &&
-	    w.version != V5)
-		return; /* it has no result that could tell */
-	world_step(lies[_i % 10]);
-	ck_assert_int_eq(world_copyv(DISK, DISK, five, 5, 0), 5 * 4096);
+	w.version = working[_i];
+	for (size_t i = 0; i < COUNT(lies); i++) {
+		if (lies[i].ret == 0 && w.version != V2 && w.version != V3 && w.version != V4 &&
+		    w.version != V5)
+			continue; /* it has no result that could tell */
+		copyoff_ctx_fini(&ctx);
+		copyoff_ctx_init(&ctx);
+		w.n_steps = w.step = 0;
+		/* Known to have copied well once. */
+		world_use("blkcopy,readwrite");
+		ck_assert_int_eq(world_copy(DISK, 0, DISK, 90 << 20, 65536, 0), 65536);
+		world_step(lies[i]);
+		ck_assert_int_eq(world_copyv(DISK, DISK, five, 5, 0), 5 * 4096);
+		ck_assert_uint_eq(w.step, 1);
+	}
 }
 END_TEST
 
@@ -1057,7 +1068,7 @@ END_TEST
 
 /* --- random ------------------------------------------------------------------------------------------------------------ */
 
-enum { ROUNDS = 400, RANGES_MOST = 40 };
+enum { ROUNDS = 250, RANGES_MOST = 40 };
 
 static size_t random_ranges(uint64_t *state, struct copyoff_range *v)
 {
@@ -1116,6 +1127,8 @@ END_TEST
 /* Each call of the seam fails, once, or from there on. */
 START_TEST(test_each_call_fails)
 {
+	/* All kinds of errors by one version, and one kind by each sort of request. */
+	static const enum version others[] = { V1, VEC, SINGLE };
 	static const struct {
 		int err;
 		bool on;
@@ -1126,13 +1139,11 @@ START_TEST(test_each_call_fails)
 	const int64_t total = 4096 + 512 + 66048;
 	unsigned n = 0;
 
-	w.version = _i < 7 ? V5 : working[_i - 7];
+	w.version = _i < 7 ? V5 : others[_i - 7];
 	w.fail_with = kinds[_i < 7 ? _i : 0].err;
 	w.fail_on = kinds[_i < 7 ? _i : 0].on;
 	w.sequence = _i % 2 ? 0 : 5;
 	do {
-		int64_t ret;
-
 		copyoff_ctx_fini(&ctx);
 		copyoff_ctx_init(&ctx);
 		world_use(n % 2 ? "blkcopy,readwrite" : "blkcopy");
@@ -1143,9 +1154,8 @@ START_TEST(test_each_call_fails)
 		w.fail_at = 0;
 		ck_assert_int_eq(w.open, 0);
 		/* And then it works again. */
-		ret = world_copyv(DISK, DISK, v, COUNT(v), 0);
 		if (n % 2 == 0)
-			ck_assert_int_eq(ret, total);
+			ck_assert_int_eq(world_copyv(DISK, DISK, v, COUNT(v), 0), total);
 	} while (w.failed || n % 2);
 	ck_assert_uint_gt(n, 40);
 }
@@ -1168,7 +1178,7 @@ int main(void)
 	tcase_add_test(tc, test_vector_bytes);
 	tcase_add_test(tc, test_most_bytes);
 	tcase_add_test(tc, test_complete);
-	tcase_add_loop_test(tc, test_check, 0, COUNT(flaws));
+	tcase_add_test(tc, test_check);
 	tcase_add_test(tc, test_check_number_and_block);
 	tcase_add_loop_test(tc, test_versions, 0, 2 * COUNT(expectations));
 	tcase_add_loop_test(tc, test_stock, 0, COUNT(stocks));
@@ -1191,7 +1201,7 @@ int main(void)
 	tcase_add_test(tc, test_not_compared);
 	tcase_add_loop_test(tc, test_failure, 0, COUNT(failures));
 	tcase_add_loop_test(tc, test_partly, 0, 7);
-	tcase_add_loop_test(tc, test_lies, 0, 10 * COUNT(working));
+	tcase_add_loop_test(tc, test_lies, 0, COUNT(working));
 	tcase_add_test(tc, test_lie_is_remembered);
 	tcase_add_loop_test(tc, test_limit_later, 0, COUNT(laters));
 	tcase_add_test(tc, test_narrower);
@@ -1208,7 +1218,7 @@ int main(void)
 	tcase_add_loop_test(slow, test_many, 0, 9);
 	tcase_add_loop_test(slow, test_compared_at_the_ends, 0, 6);
 	tcase_add_test(slow, test_random);
-	tcase_add_loop_test(slow, test_each_call_fails, 0, 7 + COUNT(working));
+	tcase_add_loop_test(slow, test_each_call_fails, 0, 7 + 3);
 	suite_add_tcase(suite, slow);
 	return run_suite(suite);
 }

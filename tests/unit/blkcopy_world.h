@@ -153,7 +153,7 @@ struct world {
 };
 extern struct world w;
 extern struct copyoff_ctx ctx;
-extern unsigned char content[DISK_BYTES];
+extern unsigned char *content; /* DISK_BYTES */
 
 /* Once; where a test needs more; and before and after each test. */
 void world_fill(void);
