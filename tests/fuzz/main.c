@@ -89,7 +89,7 @@ static void run_random(unsigned long count)
 	printf("COPYOFF_TEST_SEED=%llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	for (unsigned long i = 0; i < count; i++) {
-		size_t size = next(&state) % (i % 16 ? 256 : INPUT_MOST);
+		size_t size = (size_t)(next(&state) % (i % 16 ? 256 : INPUT_MOST));
 
 		for (size_t j = 0; j < size; j++)
 			data[j] = (uint8_t)next(&state);

@@ -26,9 +26,9 @@ static struct sense parse_head(const struct unit *unit, const unsigned char *lis
 
 	if (len < HEAD_BYTES)
 		return sense_cdb(0x1a, 0x00, 10);
-	cscd_len = get(list + 2, 2);
-	segment_len = get(list + 8, 4);
-	inline_len = get(list + 12, 4);
+	cscd_len = get_length(list + 2, 2);
+	segment_len = get_length(list + 8, 4);
+	inline_len = get_length(list + 12, 4);
 	usage = list[1] >> 3 & 3;
 	if (usage != USAGE_HOLD && usage != USAGE_DISCARD &&
 	    (usage != USAGE_NONE || list[0] != 0 || unit_lacks(unit, SCSI_TARGET_NO_LIST_ID)))
@@ -186,7 +186,7 @@ static struct sense copy_segment(struct unit *unit, const struct list *list, uns
 struct sense command_extended_copy(struct unit *unit, struct scsi_request *request)
 {
 	struct operation known = { .action = SA_EXTENDED_COPY }, *operation = NULL;
-	size_t len = get(request->cdb + 10, 4);
+	size_t len = get_length(request->cdb + 10, 4);
 	struct sense sense;
 	struct list list;
 	uint64_t bytes, total = 0;
@@ -200,7 +200,7 @@ struct sense command_extended_copy(struct unit *unit, struct scsi_request *reque
 	if (sense.status == STATUS_GOOD)
 		sense = check_cscds(&list);
 	if (sense.status == STATUS_GOOD)
-		sense = check_segments(unit, get(request->out + 8, 4), &list);
+		sense = check_segments(unit, get_length(request->out + 8, 4), &list);
 	if (sense.status != STATUS_GOOD)
 		return sense;
 	if (list.has_id) {
@@ -248,7 +248,7 @@ struct sense command_copy_status(struct unit *unit, struct scsi_request *request
 		data[4] |= HDD;
 	put(data + 5, 2, operation->segments);
 	operation_count(unit, operation, 4, data + 8, data + 7);
-	return reply(request, data, sizeof(data), get(request->cdb + 10, 4));
+	return reply(request, data, sizeof(data), get_length(request->cdb + 10, 4));
 }
 
 struct sense command_failed_segment_details(struct unit *unit, struct scsi_request *request)
@@ -261,12 +261,12 @@ struct sense command_failed_segment_details(struct unit *unit, struct scsi_reque
 	if (!operation)
 		return sense_cdb(0x24, 0x00, 2);
 	if (!operation->has_details)
-		return reply(request, data, 4, get(request->cdb + 10, 4));
+		return reply(request, data, 4, get_length(request->cdb + 10, 4));
 	/* They are told once. */
 	operation->has_details = false;
 	n = sense_encode(&unit->target->faults, &operation->sense, data + HEAD);
 	put(data, 4, HEAD + n - 4);
 	data[56] = operation->sense.status;
 	put(data + 58, 2, n);
-	return reply(request, data, HEAD + n, get(request->cdb + 10, 4));
+	return reply(request, data, HEAD + n, get_length(request->cdb + 10, 4));
 }

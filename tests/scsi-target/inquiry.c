@@ -291,7 +291,7 @@ static struct sense vital_product_data(const struct unit *unit, struct scsi_requ
 			continue;
 		pages[i].fill(unit, &page);
 		put(page.data + 2, 2, page.len - 4);
-		return reply(request, page.data, page.len, get(request->cdb + 3, 2));
+		return reply(request, page.data, page.len, get_length(request->cdb + 3, 2));
 	}
 	return sense_cdb(0x24, 0x00, 2);
 }
@@ -311,7 +311,7 @@ struct sense command_inquiry(struct unit *unit, struct scsi_request *request)
 	text(data + 8, 8, vendor);
 	text(data + 16, 16, product);
 	text(data + 32, 4, "1");
-	return reply(request, data, sizeof(data), get(request->cdb + 3, 2));
+	return reply(request, data, sizeof(data), get_length(request->cdb + 3, 2));
 }
 
 /* --- RECEIVE COPY OPERATING PARAMETERS ----------------------------------------- */
@@ -333,5 +333,5 @@ struct sense command_operating_parameters(struct unit *unit, struct scsi_request
 	data[43] = 2;
 	data[44] = 0x02;
 	data[45] = 0xe4;
-	return reply(request, data, sizeof(data), get(request->cdb + 10, 4));
+	return reply(request, data, sizeof(data), get_length(request->cdb + 10, 4));
 }

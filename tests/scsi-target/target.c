@@ -125,7 +125,7 @@ static struct sense command_report_luns(struct unit *unit, struct scsi_request *
 	put(data, 4, 8 * n);
 	for (unsigned i = 0; i < n; i++)
 		data[8 + 8 * i + 1] = (unsigned char)i;
-	return reply(request, data, 8 + 8 * n, get(request->cdb + 6, 4));
+	return reply(request, data, 8 + 8 * n, get_length(request->cdb + 6, 4));
 }
 
 /* Nothing before that failed is left to tell: sense comes with the status. */
@@ -353,7 +353,7 @@ static struct sense execute_nowhere(struct scsi_target *target, struct scsi_requ
 	unsigned char data[36] = { 0x7f, 0, 6, 2, 31 };
 
 	if (cdb[0] == 0x12 && request->cdb_len >= 6)
-		return reply(request, data, sizeof(data), get(cdb + 3, 2));
+		return reply(request, data, sizeof(data), get_length(cdb + 3, 2));
 	if (cdb[0] == 0xa0 && request->cdb_len >= 12 && target->n > 0)
 		return command_report_luns(&target->units[0], request);
 	return sense_of(KEY_ILLEGAL_REQUEST, 0x25, 0x00);

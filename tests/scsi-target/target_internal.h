@@ -61,6 +61,12 @@ static inline uint64_t get(const unsigned char *p, unsigned bytes)
 	return value;
 }
 
+/* A length: of at most four bytes, so it fits. */
+static inline size_t get_length(const unsigned char *p, unsigned bytes)
+{
+	return (size_t)get(p, bytes);
+}
+
 static inline void put(unsigned char *p, unsigned bytes, uint64_t value)
 {
 	for (unsigned i = bytes; i-- > 0; value >>= 8)

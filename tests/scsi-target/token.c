@@ -169,7 +169,7 @@ static struct sense parse_ranges(const struct unit *unit, const unsigned char *l
 				 unsigned at, struct operation *operation)
 {
 	struct scsi_target_limits limits = unit_limits(unit);
-	size_t bytes = get(list + at, 2);
+	size_t bytes = get_length(list + at, 2);
 	uint64_t blocks = 0;
 
 	if (bytes < RANGE_BYTES || bytes % RANGE_BYTES != 0)
@@ -197,11 +197,11 @@ static struct sense parse_ranges(const struct unit *unit, const unsigned char *l
 /* What both lists begin with. */
 static struct sense check_list(const struct scsi_request *request, size_t least, size_t *len)
 {
-	size_t n = get(request->cdb + 10, 4);
+	size_t n = get_length(request->cdb + 10, 4);
 
 	if (n < least || n > request->out_len)
 		return sense_cdb(0x1a, 0x00, 10);
-	*len = get(request->out, 2) + 2;
+	*len = get_length(request->out, 2) + 2;
 	if (*len < least)
 		return sense_list(0x26, 0x00, 0);
 	if (*len > n)
@@ -499,7 +499,7 @@ struct sense command_copy_status_lid4(struct unit *unit, struct scsi_request *re
 		return sense_cdb(0x24, 0x00, 2);
 	n = put_status(unit, operation, data);
 	put(data, 4, n - 4);
-	return reply(request, data, n, get(request->cdb + 10, 4));
+	return reply(request, data, n, get_length(request->cdb + 10, 4));
 }
 
 struct sense command_rod_token_information(struct unit *unit, struct scsi_request *request)
@@ -522,5 +522,5 @@ struct sense command_rod_token_information(struct unit *unit, struct scsi_reques
 	/* How it ended is told once. */
 	if (operation->status != OPERATION_BACKGROUND)
 		operation->used = false;
-	return reply(request, data, n, get(request->cdb + 10, 4));
+	return reply(request, data, n, get_length(request->cdb + 10, 4));
 }
