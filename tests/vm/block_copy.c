@@ -189,7 +189,7 @@ static void copy_by_syscall(const struct interface *interface, int fd, const str
 	ssize_t ret;
 
 	(void)interface;
-	ret = copy_file_range(fd, &src, fd_out, &dst, range->len, 0);
+	ret = copy_file_range(fd, &src, fd_out, &dst, (size_t)range->len, 0);
 	say(ret >= 0 ? 0 : -1);
 	if (ret >= 0)
 		printf(" %zd", ret);
