@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,16 @@ static void add_cases_of_devices(Suite *suite)
 	suite_add_tcase(suite, cases_devices());
 }
 
+/* Half of the time went into pages that were given back and taken again. */
+static void keep_memory(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	mallopt(M_TRIM_THRESHOLD, 512 << 20);
+	mallopt(M_TOP_PAD, 16 << 20);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("conformance");
@@ -182,6 +193,7 @@ int main(int argc, char **argv)
 	SRunner *runner;
 	int failed;
 
+	keep_memory();
 #ifdef COPYOFF_PORTABLE
 	subject.posix = true;
 #endif
