@@ -31,9 +31,12 @@ conform() {
 		die "conformance $1 $2 $3: status $status"
 }
 
-conform "" "$a" "$b"
-conform readwrite "$a" "$a"
-[[ $backends != *" uring "* ]] || conform uring "$b" "$c"
+# Reads and writes do not know what the files are on.
+if [[ $fs == xfs ]]; then
+	conform "" "$a" "$b"
+	conform readwrite "$a" "$a"
+	[[ $backends != *" uring "* ]] || conform uring "$b" "$c"
+fi
 [[ $backends != *" loop "* ]] || {
 	conform loop "$a" "$b"
 	conform loop "$b" "$c"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT OR LGPL-2.1-or-later
-# The conformance tests on this file system: with all backends, and with each.
+# The conformance tests on this file system: with all backends, and with those named.
 # Arguments: file system, programs, conformance, backend...
 set -euo pipefail
 # shellcheck source=common.sh

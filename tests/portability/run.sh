@@ -63,8 +63,9 @@ target_musl() {
 }
 
 # An emulator is slow: one backend is enough to see the order of bytes, and the
-# random tests run everywhere else.
-emulated='^unit\.random$|^conformance\.(reflink|copy_file_range|uring)$'
+# random tests, and those that fork hundreds of times, run everywhere else.
+emulated='^unit\.(random|nvme_faults|scsi_target|blkcopy|cfr_block)$'
+emulated+='|^conformance\.(reflink|copy_file_range|uring)$'
 
 target_s390x() {
 	need s390x-linux-gnu-gcc qemu-s390x-static
