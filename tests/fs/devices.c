@@ -226,6 +226,19 @@ static void write_back_all(const struct medium *m)
 	}
 }
 
+/*
+ * POSIX_FADV_DONTNEED leaves pages that are being read, and they come with what
+ * was there before.  A direct write that fails for its buffer drops them, too.
+ */
+static void drop(const struct view *v)
+{
+	void *nothing = mmap(NULL, (size_t)v->size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(nothing != MAP_FAILED, "mmap", v);
+	must(pwrite(v->direct, nothing, (size_t)v->size, 0) < 0 && errno == EFAULT, "drop", v);
+	munmap(nothing, (size_t)v->size);
+}
+
 /* Write back and drop all that is cached of the medium above the file. */
 static void settle(struct medium *m)
 {
@@ -236,9 +249,8 @@ static void settle(struct medium *m)
 		if (v->medium != m)
 			continue;
 		unmap(v);
-		/* Several times: a page that somebody looks at is left. */
-		for (int times = 0; v->is_device && times < 3; times++)
-			(void)posix_fadvise(v->cached, 0, 0, POSIX_FADV_DONTNEED);
+		if (v->is_device)
+			drop(v);
 	}
 }
 
@@ -844,6 +856,7 @@ static void op_copyv(void)
 	uint64_t slot = (1 + below(256 << 10)) / unit * unit + unit;
 	uint64_t start = below(out->size - n * slot) / unit * unit;
 	size_t first = (size_t)below(n);
+	unsigned flags;
 
 	for (size_t i = 0; i < n; i++) {
 		uint64_t place = start + (first + i) % n * slot;
@@ -853,9 +866,11 @@ static void op_copyv(void)
 		v[i].dst = (int64_t)place;
 		v[i].len = len;
 	}
-	note("copyv %c -> %c %llu, %zu ranges in slots of %llu, unit %llu", in->name, out->name,
-	     (unsigned long long)start, n, (unsigned long long)slot, (unsigned long long)unit);
-	copy(in, out, v, n, false, below(4) ? 0 : any_flags());
+	flags = below(4) ? 0 : any_flags();
+	note("copyv %c -> %c %llu, %zu ranges in slots of %llu, unit %llu, flags 0x%x", in->name,
+	     out->name, (unsigned long long)start, n, (unsigned long long)slot,
+	     (unsigned long long)unit, flags);
+	copy(in, out, v, n, false, flags);
 }
 
 /* --- the run ------------------------------------------------------------------------- */
