@@ -48,11 +48,22 @@ for_foreign() {
 
 # --- targets ------------------------------------------------------------------
 
+# An emulator is slow: one backend is enough to see the order of bytes, and the
+# random tests, and those that fork hundreds of times, run everywhere else.
+emulated='^unit\.(random|nvme_faults|scsi_target|blkcopy|cfr_block)$'
+emulated+='|^conformance\.(reflink|copy_file_range|uring)$'
+
 target_m32() {
+	local left_out=
+
 	need gcc
 	printf '#include <stdio.h>\nint main(void) { return 0; }\n' |
-		gcc -m32 -x c -o /dev/null - 2>/dev/null || skip "gcc cannot compile with -m32"
-	for_foreign i386 i386 usr/lib/i386-linux-gnu
+		gcc -m32 -x c -o "$work/runs" - 2>/dev/null || skip "gcc cannot compile with -m32"
+	"$work/runs" 2>/dev/null || {
+		need qemu-i386-static
+		left_out=$emulated
+	}
+	for_foreign i386 i386 usr/lib/i386-linux-gnu "$left_out"
 }
 
 target_musl() {
@@ -61,11 +72,6 @@ target_musl() {
 	export PKG_CONFIG_SYSROOT_DIR=
 	for_foreign musl musl usr/lib
 }
-
-# An emulator is slow: one backend is enough to see the order of bytes, and the
-# random tests, and those that fork hundreds of times, run everywhere else.
-emulated='^unit\.(random|nvme_faults|scsi_target|blkcopy|cfr_block)$'
-emulated+='|^conformance\.(reflink|copy_file_range|uring)$'
 
 target_s390x() {
 	need s390x-linux-gnu-gcc qemu-s390x-static
