@@ -31,7 +31,7 @@ start_stage() {
 	ln -s busybox "$stage/usr/bin/env"
 	install -m 755 "$here/init" "$stage/init"
 	: >"$stage/modules"
-	add_file "$here/guest-lib.sh" "$here/../lib.sh"
+	add_file "$here/guest-lib.sh" "$here/copy-lib.sh" "$here/../lib.sh"
 }
 
 add_file() {

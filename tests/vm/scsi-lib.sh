@@ -16,7 +16,7 @@
 #   find_disk NAME        $device and $generic of one of these disks
 #   set_faults [LINE...]  of our target; none without a line.  What it has done since
 #                         the last time is in ./counts
-#   count_of WORD         the number behind it in there, or 0
+#   counted WORD         the number behind it in there, or 0
 #   make_dm NAME [TABLE-OF-DMSETUP]    $device is a new mapped device; the table is
 #                         on the standard input otherwise; needs dmsetup
 #
@@ -208,7 +208,7 @@ set_faults() {
 	wait_for_counts
 }
 
-count_of() {
+counted() {
 	awk -v word="$1" '$1 == word { n = $2 } END { print n + 0 }' counts
 }
 
