@@ -585,7 +585,7 @@ static void op_sync(void)
 /* In this context, by backends that copy beneath all caches. */
 static uint64_t beneath_copied(void)
 {
-	static const char *const names[] = { "loop", "nvme" };
+	static const char *const names[] = { "loop", "nvme", "xcopy", "odx" };
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -599,8 +599,12 @@ static uint64_t beneath_copied(void)
 
 static void op_new_context(void)
 {
-	static const char *const backends[] = { NULL, NULL, NULL, "loop,nvme,readwrite",
-						"^loop,nvme" };
+	static const char *const backends[] = { NULL,
+						NULL,
+						NULL,
+						"loop,nvme,xcopy,readwrite",
+						"odx,readwrite",
+						"^loop,nvme,xcopy,odx" };
 	struct copyoff_opts opts = { .size = sizeof(opts) };
 
 	opts.backends = backends[below(sizeof(backends) / sizeof(backends[0]))];

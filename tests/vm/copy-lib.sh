@@ -73,6 +73,10 @@ exact_files() {
 	cmp -n "$7" -i "$4:$5" "$1" "$3" || die "$7 bytes are counted, but not copied"
 }
 
+page_at() {
+	dd if="$1" iflag=direct,skip_bytes skip="$2" bs=4096 count=1 status=none
+}
+
 wait_for_copy() {
 	page_at "$1" "$2" >first
 	for _ in {1..300}; do
