@@ -675,6 +675,7 @@ void check_bytes(int in, int out, const struct copyoff_range *v, size_t n, uint6
 	const unsigned char *src = before + node_of(in)->base;
 	unsigned char *must = before + node_of(out)->base;
 	unsigned char *is = content + node_of(out)->base;
+	const uint64_t size = node_of(out)->size;
 
 	/* Destinations do not overlap sources: what is copied has not changed. */
 	for (size_t i = 0; i < n; i++) {
@@ -682,7 +683,8 @@ void check_bytes(int in, int out, const struct copyoff_range *v, size_t n, uint6
 
 		ck_assert(memcmp(is + v[i].dst, src + v[i].src, (size_t)part) == 0);
 		ck_assert(tags_are_right(node_of(out)->base + (uint64_t)v[i].dst, part));
-		memcpy(must + v[i].dst, is + v[i].dst, (size_t)v[i].len);
+		memcpy(must + v[i].dst, is + v[i].dst,
+		       (size_t)copyoff_range_min(v[i].len, size - (uint64_t)v[i].dst));
 		done -= part;
 	}
 	ck_assert(as_remembered());
