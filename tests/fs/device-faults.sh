@@ -36,15 +36,22 @@ let_go() {
 	held=()
 }
 
+# A device that was detached may have been taken by another test since then.
+is_ours() {
+	local file
+	file=$(losetup --noheadings --output BACK-FILE "$1" 2>/dev/null) &&
+		[[ $file == "$work/"* || $file == /dev/* ]]
+}
+
 # The last one first, since one may lie on another.
 detach_all() {
 	local i device
 	let_go
 	for ((i = ${#attached[@]} - 1; i >= 0; i--)); do
 		device=${attached[i]}
+		is_ours "$device" || continue
 		# A device that was made read-only would stay so for its next user.
 		blockdev --setrw "$device" 2>/dev/null || true
-		losetup "$device" >/dev/null 2>&1 || continue
 		losetup -d "$device" || return 1
 	done
 	attached=()
@@ -65,11 +72,14 @@ finish() {
 	echo "$fs: $*"
 }
 
-# faults ARGUMENT...: what it says is in result, and in $said.
-run_faults() {
+# try_faults ARGUMENT...: what it says is in result, and in $said.
+try_faults() {
 	echo "faults $*" >>"$work/log"
-	said=$(timeout -k 5 60 "$faults" "$@" 2>>"$work/log") || die "fs-device-faults $*: status $?"
+	said=$(timeout -k 5 60 "$faults" "$@" 2>>"$work/log") || return
 	read_result "${said%%$'\n'*}"
+}
+run_faults() {
+	try_faults "$@" || die "fs-device-faults $*: status $?"
 }
 
 # verdict WORDS IN OUT [OPTION...]: the loop backend declines with these words.
@@ -272,17 +282,23 @@ finish "in another mount namespace"
 # Detached while it is open: the device goes when the copy is done.
 pair
 run_faults -a $event -x "losetup -d $b && losetup -d $a" "${copy_all[@]}" "$a" "$b"
+attached=()
 expect "ret=$size" errno=0
 holds "$mnt/b.image" $size
 finish "detached"
 
-# Set up anew between two copies of one context, with other files.
-pair
-fill "$mnt/a2.image" 0 $size 3
-fill "$mnt/b2.image" 0 $((size + 2 * guard)) 2
-let_go
-anew="losetup -d $a && losetup -d $b && losetup $a '$mnt/a2.image' && losetup $b '$mnt/b2.image'"
-run_faults -b -r -x "$anew" "${copy_all[@]}" "$a" "$b"
+# Set up anew between two copies of one context, with other files.  Between that,
+# another process may take a device; then the second copy is not made.
+for try in 1 2 3 4 5; do
+	pair
+	fill "$mnt/a2.image" 0 $size 3
+	fill "$mnt/b2.image" 0 $((size + 2 * guard)) 2
+	let_go
+	anew="losetup -d $a && losetup -d $b && losetup $a '$mnt/a2.image' && losetup $b '$mnt/b2.image'"
+	! try_faults -b -r -x "$anew" "${copy_all[@]}" "$a" "$b" || break
+	((try < 5)) || die "the devices cannot be set up anew"
+	detach_all || die "losetup -d"
+done
 expect "first_ret=$size" "first_loop=$size" "ret=$size"
 sync "$b"
 holds "$mnt/b.image" $size
