@@ -9,6 +9,10 @@
 #                       no table names; a sector is 512 bytes; needs addpart
 #   make_fs KIND DEVICE [OPTION...]   $mnt is the new file system, mounted;
 #                       needs the program mkfs.KIND and the module KIND
+#   make_dm NAME [TABLE]   $device is a new mapped device; the table, as dmsetup(8) has
+#                       it, is on the standard input otherwise; needs dmsetup
+#   load_dm NAME TABLE   gives it another table
+#   remove_dm NAME      if it is there, as also at the end
 #   unmount DIRECTORY   if it is mounted
 #   shared_bytes FILE OFFSET LENGTH   how many of these bytes of the file are in
 #                       blocks that others use, too; needs filefrag
@@ -61,6 +65,25 @@ make_fs() {
 	"mkfs.$kind" -q "${@:3}" "$2" || die "mkfs.$kind"
 	mount -t "$kind" "$2" "$mnt" || die "the kernel does not mount $kind"
 	undo+=("unmount '$mnt'")
+}
+
+# Without udev, the kernel makes the node.
+make_dm() {
+	local number
+
+	dmsetup create "$1" --noudevsync ${2+--table "$2"} || die "dmsetup create $1"
+	undo+=("remove_dm '$1'")
+	number=$(dmsetup info -c --noheadings -o minor "$1")
+	device=/dev/dm-$number
+	[[ -b $device ]] || die "no $device"
+}
+
+load_dm() {
+	dmsetup load "$1" --table "$2" && dmsetup resume --noudevsync "$1" || die "dmsetup load $1"
+}
+
+remove_dm() {
+	! dmsetup info "$1" >/dev/null 2>&1 || dmsetup remove --noudevsync --retry "$1"
 }
 
 unmount() {

@@ -17,8 +17,6 @@
 #   set_faults [LINE...]  of our target; none without a line.  What it has done since
 #                         the last time is in ./counts
 #   counted WORD         the number behind it in there, or 0
-#   make_dm NAME [TABLE-OF-DMSETUP]    $device is a new mapped device; the table is
-#                         on the standard input otherwise; needs dmsetup
 #
 # Disks are found by their serial numbers: names vary from boot to boot.
 
@@ -210,20 +208,4 @@ set_faults() {
 
 counted() {
 	awk -v word="$1" '$1 == word { n = $2 } END { print n + 0 }' counts
-}
-
-# --- mapped devices ------------------------------------------------------------
-
-make_dm() {
-	local number
-
-	dmsetup create "$1" --noudevsync ${2+--table "$2"} || die "dmsetup create $1"
-	undo+=("dmsetup remove --noudevsync '$1'")
-	number=$(dmsetup info -c --noheadings -o minor "$1")
-	device=/dev/dm-$number
-	[[ -b $device ]] || die "no $device"
-}
-
-load_dm() {
-	dmsetup load "$1" --table "$2" && dmsetup resume --noudevsync "$1" || die "dmsetup load $1"
 }
