@@ -27,14 +27,14 @@ struct copy {
 	u64 size; /* of the partition */
 	struct ref_range *ranges;
 	unsigned int count;
-	u64 before; /* bytes of the call in earlier ranges */
+	u64 before; /* bytes that were asked for in earlier calls and ranges */
 	int status;
 };
 
 /* A command, or as much as is read and written at a time; in bytes of the disk. */
 struct command {
 	u64 src, dst, len;
-	u64 position; /* in the ranges of the call, one after the other */
+	u64 position; /* in all ranges since the counters were 0, one after the other */
 };
 
 /* --- a command ------------------------------------------------------------- */
@@ -309,6 +309,7 @@ int ref_copy(struct block_device *bdev, enum ref_retry retry, struct ref_range *
 		.size = bdev_nr_bytes(bdev),
 		.ranges = ranges,
 		.count = count,
+		.before = atomic64_read(&ref_of(bdev)->counters[REF_BYTES_ASKED]),
 	};
 
 	count_call(copy.dev, ranges, count);
