@@ -11,7 +11,8 @@
  * promises beyond that is tried: a copy may go to a view that is not active,
  * and then all views show it.
  *
- * COPYOFF_TEST_OPS: number of operations; COPYOFF_TEST_SEED: to repeat a run.
+ * COPYOFF_TEST_OPS: number of operations; COPYOFF_TEST_SEED: to repeat a run;
+ * COPYOFF_TEST_BACKENDS: the only ones in contexts, as copyoff_opts has them.
  */
 #define _GNU_SOURCE /* O_DIRECT, sync_file_range() */
 #include <copyoff.h>
@@ -77,6 +78,7 @@ static uint64_t n_short; /* copies that ended early */
 static uint64_t random_state;
 static bool stacked; /* a device lies on another one: COPYOFF_TEST_STACKED */
 static bool keeps_discarded; /* a device may */
+static const char *only_backends; /* in contexts; NULL: any */
 static unsigned char *buffer; /* aligned for direct access */
 
 /* The ioctl() of musl takes an int, which these requests do not fit. */
@@ -608,6 +610,8 @@ static void op_new_context(void)
 	struct copyoff_opts opts = { .size = sizeof(opts) };
 
 	opts.backends = backends[below(sizeof(backends) / sizeof(backends[0]))];
+	if (only_backends)
+		opts.backends = only_backends;
 	opts.chunk = below(2) ? (size_t)(4096 * (1 + below(16))) : 0;
 	note("new context, backends %s, chunk %zu", opts.backends ? opts.backends : "all",
 	     opts.chunk);
@@ -1021,6 +1025,7 @@ int main(int argc, char **argv)
 	printf("COPYOFF_TEST_SEED=%llu COPYOFF_TEST_OPS=%llu\n", (unsigned long long)seed,
 	       (unsigned long long)n_ops);
 	random_state = seed;
+	only_backends = getenv("COPYOFF_TEST_BACKENDS");
 	/* A device that lies on another one may keep what is discarded. */
 	keeps_discarded = stacked = getenv("COPYOFF_TEST_STACKED") != NULL;
 	if (posix_memalign((void **)&buffer, 4096, BUFFER) != 0)
