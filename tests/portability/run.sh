@@ -33,7 +33,7 @@ run_tests() {
 		die "conformance.readwrite did not run"
 }
 
-# for_foreign TOOLCHAIN LIBRARIES LIBRARY-DIRECTORY [LEFT-OUT]
+# for_foreign TOOLCHAIN LIBRARIES LIBRARY-DIRECTORY [LEFT-OUT-WHERE-IT-IS-EMULATED]
 for_foreign() {
 	local toolchain=$1 libraries=$foreign/$2 libdir=$3
 
@@ -41,6 +41,7 @@ for_foreign() {
 		export PKG_CONFIG_LIBDIR=$libraries/$libdir/pkgconfig
 		export PKG_CONFIG_SYSROOT_DIR=$libraries
 	fi
+	[ -z "${4-}" ] || export CK_FORK=no
 	build_tree --toolchain "$root/cmake/toolchains/$toolchain.cmake"
 	[ -d "$libraries" ] || skip "it compiles; there is no Check for $target to test it with"
 	run_tests "${4-}"
@@ -48,8 +49,9 @@ for_foreign() {
 
 # --- targets ------------------------------------------------------------------
 
-# An emulator is slow: one backend is enough to see the order of bytes, and the
-# random tests, and those that fork hundreds of times, run everywhere else.
+# An emulator is slow, and slower to make a process for each test: one backend is
+# enough to see the order of bytes; the random tests, and those that need processes,
+# run everywhere else.
 emulated='^unit\.(random|nvme_faults|scsi_target|blkcopy|cfr_block)$'
 emulated+='|^conformance\.(reflink|copy_file_range|uring)$'
 

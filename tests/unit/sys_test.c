@@ -12,15 +12,17 @@
 
 enum { PAGES = 16 };
 
-static char path[] = "/tmp/copyoff-sys.XXXXXX";
+static char path[40];
 
 /* A file whose pages are all in the cache; returns its size. */
 static int64_t make_file(void)
 {
 	static char page[65536];
 	const size_t size = (size_t)copyoff_sys_page_size();
-	int fd = mkstemp(path);
+	int fd;
 
+	strcpy(path, "/tmp/copyoff-sys.XXXXXX");
+	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_uint_le(size, sizeof(page));
 	for (int i = 0; i < PAGES; i++)
