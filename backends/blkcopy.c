@@ -17,8 +17,10 @@ enum { LEAST_ONCE = 1 << 20 };
 
 struct state {
 	uint64_t words[COPYOFF_BLKCOPY_WORDS]; /* of the request */
+	struct copyoff_range ranges[COPYOFF_BLKCOPY_RANGES_MOST]; /* of a call */
 	struct copyoff_blkcopy_device device;
 	const struct copyoff_blkcopy_abi *abi;
+	struct copyoff_limits limits; /* of a call */
 };
 
 /* --- which version ------------------------------------------------------------------------ */
@@ -147,25 +149,37 @@ static int read_limits(const struct state *state, struct limits *limits,
 	return ret < 0 ? ret : 0;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* No range is longer than all of them together. */
-static void set_limits(struct copyoff_offer *offer, const struct state *state,
-		       const struct limits *limits)
+static void set_call_limits(struct state *state, const struct limits *limits)
 {
 	const struct copyoff_blkcopy_abi *abi = state->abi;
 	struct limits all = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
 	if (abi->one_command)
 		all = *limits;
-	offer->limits = (struct copyoff_limits){
+	state->limits = (struct copyoff_limits){
 		.align = state->device.block,
-		.max_range = least(least(abi->total, all.total), all.range),
-		.max_ranges = least(abi->ranges, all.ranges),
-		.max_total = least(abi->total, all.total),
+		.max_range = copyoff_range_min(copyoff_range_min(abi->total, all.total), all.range),
+		.max_ranges = copyoff_range_min(abi->ranges, all.ranges),
+		.max_total = copyoff_range_min(abi->total, all.total),
+	};
+}
+
+/*
+ * Those of an operation, which is as many whole calls as there is room for: what is
+ * done around it takes longer than a small call.
+ */
+static void set_limits(struct copyoff_offer *offer, const struct state *state)
+{
+	const struct copyoff_limits *call = &state->limits;
+	const uint64_t most =
+		copyoff_range_min(call->max_total, call->max_range * call->max_ranges);
+	const uint64_t bytes = copyoff_range_down(most, call->align);
+
+	offer->limits = (struct copyoff_limits){
+		.align = call->align,
+		.max_ranges = copyoff_range_down(COPYOFF_BLKCOPY_RANGES_MOST, call->max_ranges),
+		.max_total = copyoff_range_down(COPYOFF_BLKCOPY_TOTAL_MOST, bytes),
 	};
 }
 
@@ -190,10 +204,11 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 		ret = choose_abi(pair, state, offer);
 	if (ret < 0)
 		return ret;
-	set_limits(offer, state, &limits);
-	if (offer->limits.max_range < offer->limits.align)
+	set_call_limits(state, &limits);
+	if (state->limits.max_range < state->limits.align)
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
 				       "the device takes less than one of its blocks", "");
+	set_limits(offer, state);
 	offer->adjacent = copyoff_blkcopy_adjacent(state->abi);
 	offer->traits = copyoff_blkcopy_traits(&state->device);
 	state->device.valid = true;
@@ -230,15 +245,6 @@ static int put_aside(struct copyoff_offer *offer, int err, const char *text)
 	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err, text, "");
 }
 
-/* What make_call() is called with. */
-struct call {
-	const struct copyoff_pair *pair;
-	struct copyoff_offer *offer;
-	const struct copyoff_range *ranges;
-	size_t n;
-	uint64_t size; /* of the device */
-};
-
 static uint64_t sum(const struct copyoff_range *ranges, size_t n)
 {
 	uint64_t total = 0;
@@ -248,59 +254,89 @@ static uint64_t sum(const struct copyoff_range *ranges, size_t n)
 	return total;
 }
 
-/* They can be changed at any time; and they are what this call is cut for. */
-static int check_limits(const struct call *call, const struct state *state)
+/* They can be changed at any time, and the next call is cut for what they are now. */
+static int find_call_limits(struct state *state, struct copyoff_offer *offer)
 {
-	const struct copyoff_limits before = call->offer->limits, *now = &call->offer->limits;
 	struct limits limits;
-	int ret = read_limits(state, &limits, call->offer, COPYOFF_REASON_RESOURCE);
+	int ret = read_limits(state, &limits, offer, COPYOFF_REASON_RESOURCE);
 
 	if (ret == COPYOFF_DECLINE)
 		return ret;
 	if (ret < 0)
-		return put_aside(call->offer, ret, "the limits of the device cannot be read");
-	set_limits(call->offer, state, &limits);
-	if (now->max_range < before.max_range || now->max_total < before.max_total ||
-	    now->max_ranges < before.max_ranges)
-		return put_aside(call->offer, 0, "the device has narrower limits than before");
+		return put_aside(offer, ret, "the limits of the device cannot be read");
+	set_call_limits(state, &limits);
 	return 0;
 }
 
-/* @ret of the system is not success, or not complete. */
-static int64_t failed(const struct call *call, struct state *state, int ret, size_t complete)
+/* An operation: what copy_by_calls() is called with. */
+struct operation {
+	const struct copyoff_pair *pair;
+	struct copyoff_offer *offer;
+	const struct copyoff_range *ranges;
+	size_t n;
+};
+
+/* Of a call with @n ranges, @ret of the system is not success, or not complete. */
+static int64_t failed(const struct operation *op, struct state *state, int ret, size_t n,
+		      size_t complete)
 {
 	int64_t declined =
-		ret < 0 ? copyoff_blkcopy_refuse(call->offer, -ret)
-			: put_aside(call->offer, EIO, "the kernel reports less than was asked for");
+		ret < 0 ? copyoff_blkcopy_refuse(op->offer, -ret)
+			: put_aside(op->offer, EIO, "the kernel reports less than was asked for");
 
 	if (state->abi->result != COPYOFF_BLKCOPY_OF_FAILURE || complete == 0)
 		return declined;
-	return copyoff_blkcopy_salvage(call->pair, &state->device, call->offer, call->ranges,
-				       call->n, sum(call->ranges, complete));
+	return copyoff_blkcopy_salvage(op->pair, &state->device, op->offer, state->ranges, n,
+				       sum(state->ranges, complete));
 }
 
-static int64_t make_call(void *data)
+/* The call behind @done bytes.  *@whole: it did all that it was asked to. */
+static int64_t make_call(const struct operation *op, struct state *state, uint64_t done,
+			 bool *whole)
 {
-	const struct call *call = data;
-	struct state *state = call->offer->priv;
 	const struct copyoff_blkcopy_abi *abi = state->abi;
-	const char *flaw = copyoff_blkcopy_check(abi, call->ranges, call->n, call->size,
-						 (uint32_t)call->offer->limits.align);
-	size_t complete;
-	int ret;
+	const char *flaw;
+	size_t n, complete;
+	int ret = find_call_limits(state, op->offer);
 
-	if (flaw)
-		return put_aside(call->offer, 0, flaw);
-	ret = check_limits(call, state);
 	if (ret < 0)
 		return ret;
-	copyoff_blkcopy_encode(abi, call->ranges, call->n, state->words);
-	ret = copyoff_sys_block_copy(call->pair->out.fd, abi->request, state->words);
-	complete = copyoff_blkcopy_complete(abi, state->words, call->ranges, call->n);
-	if (ret != 0 || complete < call->n)
-		return failed(call, state, ret, complete);
-	return copyoff_blkcopy_accept(call->pair, &state->device, call->offer, call->ranges,
-				      call->n, sum(call->ranges, call->n));
+	n = copyoff_blkcopy_cut(op->ranges, op->n, done, &state->limits, state->ranges);
+	if (n == 0)
+		return put_aside(op->offer, 0, "the device takes less than one of its blocks now");
+	flaw = copyoff_blkcopy_check(abi, state->ranges, n, op->pair->out.size,
+				     (uint32_t)state->limits.align);
+	if (flaw)
+		return put_aside(op->offer, 0, flaw);
+	copyoff_blkcopy_encode(abi, state->ranges, n, state->words);
+	ret = copyoff_sys_block_copy(op->pair->out.fd, abi->request, state->words);
+	complete = copyoff_blkcopy_complete(abi, state->words, state->ranges, n);
+	*whole = ret == 0 && complete == n;
+	if (!*whole)
+		return failed(op, state, ret, n, complete);
+	return copyoff_blkcopy_accept(op->pair, &state->device, op->offer, state->ranges, n,
+				      sum(state->ranges, n));
+}
+
+/*
+ * Until one fails.  What is before it is counted, and the core comes again with what
+ * is left: then it is the first one, and what has become of it is said.
+ */
+static int64_t copy_by_calls(void *data)
+{
+	const struct operation *op = data;
+	const uint64_t total = sum(op->ranges, op->n);
+	uint64_t done = 0;
+	bool whole = true;
+
+	while (done < total && whole) {
+		int64_t ret = make_call(op, op->offer->priv, done, &whole);
+
+		if (ret < 0)
+			return done > 0 ? (int64_t)done : ret;
+		done += (uint64_t)ret;
+	}
+	return (int64_t)done;
 }
 
 static int64_t blkcopy_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
@@ -308,12 +344,12 @@ static int64_t blkcopy_copy(const struct copyoff_pair *pair, struct copyoff_offe
 {
 	const struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
 	struct state *state = offer->priv;
-	struct call call = { pair, offer, ranges, n, pair->out.size };
+	struct operation op = { pair, offer, ranges, n };
 	int ret = copyoff_blkcopy_begin(pair, &state->device, offer, ranges, n, find_all, state);
 
 	if (ret < 0)
 		return ret;
-	return copyoff_bracket_copy(&state->device.bracket, pair, offer, &from, make_call, &call);
+	return copyoff_bracket_copy(&state->device.bracket, pair, offer, &from, copy_by_calls, &op);
 }
 
 const struct copyoff_backend copyoff_backend_blkcopy = {

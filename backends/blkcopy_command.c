@@ -207,6 +207,35 @@ const char *copyoff_blkcopy_check(const struct copyoff_blkcopy_abi *abi,
 	return any_overlap(ranges, n) ? "the ranges overlap" : NULL;
 }
 
+/* --- calls -------------------------------------------------------------------------- */
+
+size_t copyoff_blkcopy_cut(const struct copyoff_range *ranges, size_t n, uint64_t done,
+			   const struct copyoff_limits *limits, struct copyoff_range *call)
+{
+	uint64_t room = copyoff_range_down(limits->max_total, limits->align);
+	const uint64_t most = copyoff_range_down(limits->max_range, limits->align);
+	size_t made = 0;
+
+	for (size_t i = 0; i < n && made < limits->max_ranges; i++) {
+		while (done < ranges[i].len && made < limits->max_ranges) {
+			uint64_t len = copyoff_range_min(ranges[i].len - done, most);
+
+			len = copyoff_range_min(len, room);
+			if (len == 0)
+				return made;
+			call[made++] = (struct copyoff_range){
+				.src = ranges[i].src + (int64_t)done,
+				.dst = ranges[i].dst + (int64_t)done,
+				.len = len,
+			};
+			room -= len;
+			done += len;
+		}
+		done -= copyoff_range_min(done, ranges[i].len);
+	}
+	return made;
+}
+
 /* --- bytes ---------------------------------------------------------------------------- */
 
 /* All fields are of the machine's byte order, as they are in its headers. */

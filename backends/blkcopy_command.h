@@ -76,6 +76,14 @@ const char *copyoff_blkcopy_check(const struct copyoff_blkcopy_abi *abi,
 				  const struct copyoff_range *ranges, size_t n, uint64_t size,
 				  uint32_t block);
 
+/*
+ * What one call takes of @n ranges, of which @done bytes are copied: as many pieces
+ * of at most @limits->max_range bytes as @limits->max_ranges and max_total allow, in
+ * @call.  Returns how many; 0 if nothing is left, or if there is no room for a block.
+ */
+size_t copyoff_blkcopy_cut(const struct copyoff_range *ranges, size_t n, uint64_t done,
+			   const struct copyoff_limits *limits, struct copyoff_range *call);
+
 /* The request for ranges that were checked.  It has a pointer into @words. */
 void copyoff_blkcopy_encode(const struct copyoff_blkcopy_abi *abi,
 			    const struct copyoff_range *ranges, size_t n, uint64_t *words);

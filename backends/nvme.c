@@ -331,11 +331,6 @@ static int check_namespace(const struct copyoff_pair *pair, const struct state *
 	return ret == 0 ? check_protection(state, offer) : ret;
 }
 
-static uint64_t smallest(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static uint64_t block_size(const struct state *state)
 {
 	return (uint64_t)1 << state->namespace.block_shift;
@@ -350,10 +345,10 @@ static void set_limits(struct copyoff_offer *offer, const struct state *state)
 	const struct copyoff_nvme_namespace *namespace = &state->namespace;
 	const uint64_t block = block_size(state);
 	const uint64_t range = namespace->range_blocks * block;
-	const uint64_t command = smallest(namespace->total_blocks * block, TOTAL_MOST);
+	const uint64_t command = copyoff_range_min(namespace->total_blocks * block, TOTAL_MOST);
 	const uint64_t ranges =
 		COPYOFF_NVME_RANGES_MOST / namespace->ranges * (uint64_t) namespace->ranges;
-	const uint64_t most = smallest(ranges * range, OPERATION_MOST);
+	const uint64_t most = copyoff_range_min(ranges * range, OPERATION_MOST);
 
 	offer->limits = (struct copyoff_limits){
 		.align = block,
@@ -492,7 +487,8 @@ static bool add_to_list(struct state *state, struct list *list, uint64_t slba, u
 
 	while (blocks > 0 && list->n < namespace->ranges && list->total < namespace->total_blocks) {
 		uint64_t room = namespace->total_blocks - list->total;
-		uint32_t some = (uint32_t)smallest(smallest(blocks, namespace->range_blocks), room);
+		uint32_t some = (uint32_t)copyoff_range_min(
+			copyoff_range_min(blocks, namespace->range_blocks), room);
 
 		copyoff_nvme_encode_range(state->format, state->source_nsid, slba, some,
 					  state->buf + list->n * size);

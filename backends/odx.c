@@ -91,16 +91,11 @@ static int ask_permission(int fd, struct state *state, struct copyoff_offer *off
 	return copyoff_scsi_refuse_question(offer, verdict);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* 0 says that there is no limit. */
 static uint64_t limit(uint64_t a, uint64_t b, uint64_t most)
 {
-	most = a ? least(a, most) : most;
-	return b ? least(b, most) : most;
+	most = a ? copyoff_range_min(a, most) : most;
+	return b ? copyoff_range_min(b, most) : most;
 }
 
 static void set_limits(struct copyoff_offer *offer, const struct state *state,
@@ -236,10 +231,10 @@ static void wait_a_while(uint32_t said, uint64_t *otherwise)
 	uint64_t delay = said;
 
 	if (said) {
-		delay = delay < shortest ? shortest : least(delay, longest);
+		delay = delay < shortest ? shortest : copyoff_range_min(delay, longest);
 	} else {
 		delay = *otherwise;
-		*otherwise = least(*otherwise * 2, half_a_second);
+		*otherwise = copyoff_range_min(*otherwise * 2, half_a_second);
 	}
 	copyoff_sys_pause(delay * MILLISECOND);
 }
@@ -270,7 +265,7 @@ static uint64_t believed(const struct operation *op,
 	if (info->progress != COPYOFF_SCSI_DONE && info->progress != COPYOFF_SCSI_FAILED)
 		return 0;
 	if (info->all)
-		return least(info->blocks, op->blocks);
+		return copyoff_range_min(info->blocks, op->blocks);
 	return info->blocks <= op->blocks ? info->blocks : 0;
 }
 
@@ -391,8 +386,8 @@ static size_t part_of(const struct call *c, uint64_t skip, uint64_t most,
 
 	copyoff_scsi_ranges(c->offer, block_size(c->state), c->ranges, c->n, all);
 	for (size_t i = 0; i < c->n && most > 0; i++) {
-		uint64_t skipped = least(skip, all[i].blocks);
-		uint64_t take = least(all[i].blocks - skipped, most);
+		uint64_t skipped = copyoff_range_min(skip, all[i].blocks);
+		uint64_t take = copyoff_range_min(all[i].blocks - skipped, most);
 
 		skip -= skipped;
 		most -= take;

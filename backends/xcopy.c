@@ -64,11 +64,6 @@ static int ask_limits(const struct copyoff_pair *pair, struct state *state,
 	return 0;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int set_limits(struct copyoff_offer *offer, const struct state *state,
 		      const struct copyoff_scsi_copy_limits *limits)
 {
@@ -79,20 +74,20 @@ static int set_limits(struct copyoff_offer *offer, const struct state *state,
 
 	if (limits->list_bytes > UNITS * UNIT_BYTES)
 		segments = (limits->list_bytes - UNITS * UNIT_BYTES) / SEGMENT_BYTES;
-	segments = (uint32_t)least(segments, limits->segments);
+	segments = (uint32_t)copyoff_range_min(segments, limits->segments);
 	if (limits->units < UNITS || segments == 0 || limits->granularity > GRANULARITY_MOST)
 		return unsupported(offer, "the device takes no list with two disks and a segment");
 	align = (uint64_t)1 << limits->granularity;
 	align = align > block ? align : block;
 	if (limits->segment_bytes)
-		range = least(range, limits->segment_bytes);
+		range = copyoff_range_min(range, limits->segment_bytes);
 	range -= range % align;
 	if (range == 0)
 		return unsupported(offer, "the segments that the device takes are too short");
 	offer->limits = (struct copyoff_limits){
 		.align = align,
-		.max_range = least(range, TOTAL_MOST),
-		.max_ranges = least(segments, COPYOFF_SCSI_SEGMENTS_MOST),
+		.max_range = copyoff_range_min(range, TOTAL_MOST),
+		.max_ranges = copyoff_range_min(segments, COPYOFF_SCSI_SEGMENTS_MOST),
 		.max_total = TOTAL_MOST,
 	};
 	return 0;

@@ -230,4 +230,10 @@ struct copyoff_backend {
 	void (*close)(void *keep);
 };
 
+/* The smaller one. */
+uint64_t copyoff_range_min(uint64_t a, uint64_t b);
+
+/* The largest multiple of @align that is not larger; @value if @align is 0. */
+uint64_t copyoff_range_down(uint64_t value, uint64_t align);
+
 #endif

@@ -62,12 +62,11 @@ int copyoff_filter_parse(const char *list, copyoff_mask *mask, copyoff_mask *nam
 
 /* --- range.c ----------------------------------------------------------- */
 
+/* copyoff_range_min() and copyoff_range_down() are in backend.h. */
 bool copyoff_range_end(uint64_t off, uint64_t len, uint64_t *end);
-uint64_t copyoff_range_down(uint64_t value, uint64_t align);
 /* UINT64_MAX if the result does not fit. */
 uint64_t copyoff_range_up(uint64_t value, uint64_t align);
 bool copyoff_range_overlap(uint64_t a, uint64_t b, uint64_t len);
-uint64_t copyoff_range_min(uint64_t a, uint64_t b);
 
 /* A half-open interval. */
 struct copyoff_span {

@@ -267,6 +267,62 @@ START_TEST(test_check_number_and_block)
 }
 END_TEST
 
+/* --- calls ---------------------------------------------------------------------------------- */
+
+/* One behind the other, they are all bytes of the ranges, and each is within the limits. */
+START_TEST(test_cut)
+{
+	static const struct copyoff_limits limits[] = {
+		{ .align = 512, .max_range = 1 << 20, .max_ranges = 8, .max_total = 1 << 20 },
+		{ .align = 512, .max_range = 512, .max_ranges = 3, .max_total = 4096 },
+		{ .align = 512, .max_range = 4096, .max_ranges = 1, .max_total = 4096 },
+		{ .align = 512, .max_range = 1700, .max_ranges = 4, .max_total = 4000 },
+	};
+	static const struct copyoff_range v[] = {
+		{ 0, 1 << 20, 512 },
+		{ 65536, 2 << 20, 10240 },
+		{ 4096, (2 << 20) + 10240, 4096 },
+	};
+	const struct copyoff_limits *l = &limits[_i];
+	struct copyoff_range part[8];
+	uint64_t done = 0, at = 0; /* of all; of v[i] */
+	size_t i = 0, n;
+
+	while ((n = copyoff_blkcopy_cut(v, 3, done, l, part)) > 0) {
+		uint64_t total = 0;
+
+		ck_assert_uint_le(n, l->max_ranges);
+		for (size_t j = 0; j < n; j++) {
+			ck_assert_uint_le(part[j].len, l->max_range);
+			ck_assert_uint_eq(part[j].len % 512, 0);
+			ck_assert_int_eq(part[j].src, v[i].src + (int64_t)at);
+			ck_assert_int_eq(part[j].dst, v[i].dst + (int64_t)at);
+			total += part[j].len;
+			at += part[j].len;
+			ck_assert_uint_le(at, v[i].len);
+			if (at == v[i].len)
+				i++, at = 0;
+		}
+		ck_assert_uint_le(total, l->max_total);
+		done += total;
+	}
+	ck_assert_uint_eq(done, 512 + 10240 + 4096);
+}
+END_TEST
+
+START_TEST(test_cut_nothing)
+{
+	static const struct copyoff_range v = { 0, 65536, 4096 };
+	static const struct copyoff_limits small = {
+		.align = 4096, .max_range = 4095, .max_ranges = 8, .max_total = 65536
+	};
+	struct copyoff_range part[8];
+
+	ck_assert_uint_eq(copyoff_blkcopy_cut(&v, 1, 0, &small, part), 0);
+	ck_assert_uint_eq(copyoff_blkcopy_cut(&v, 1, 4096, &small, part), 0);
+}
+END_TEST
+
 /* --- probe ---------------------------------------------------------------------------------- */
 
 /* Every version: what is asked, and what is offered. */
@@ -274,25 +330,25 @@ static const struct expectation {
 	enum version version;
 	unsigned asked; /* how many requests */
 	uint32_t request; /* by which it is copied; 0: not at all */
-	uint64_t max_range, max_ranges, max_total;
+	uint64_t max_ranges, max_total; /* of an operation */
 	bool adjacent;
 	const char *text;
 } expectations[] = {
-	{ RFC1, 1, REQUEST_RFC, 128 * 512, 128, 1024 * 512, true, "" },
-	{ RFC3, 1, 0, 0, 0, 0, false, "in bytes or in sectors" },
-	{ RFC5, 1, 0, 0, 0, 0, false, "in bytes or in sectors" },
-	{ V1, 2, REQUEST_V1, 128 * 512, 128, 1024 * 512, true, "" },
-	{ V2, 3, REQUEST_LIST, (2 << 20) - 4096, 256, (2 << 20) - 4096, false, "" },
-	{ V3, 1, REQUEST_LIST, (2 << 20) - 4096, 256, (2 << 20) - 4096, false, "" },
-	{ V4, 1, REQUEST_LIST, (2 << 20) - 4096, 256, (2 << 20) - 4096, false, "" },
-	{ V5, 1, REQUEST_LIST, 64 << 20, 256, 64 << 20, false, "" },
-	{ V7, 1, 0, 0, 0, 0, false, "not its ioctl" },
-	{ V14, 0, 0, 0, 0, 0, false, "another block copy" },
-	{ VEC, 1, REQUEST_VECTOR, 64 << 20, 256, 64 << 20, true, "" },
-	{ SINGLE, 2, REQUEST_SINGLE, 64 << 20, 1, 64 << 20, false, "" },
-	{ MARTIN, 0, 0, 0, 0, 0, false, "another block copy" },
-	{ MIKULAS, 0, 0, 0, 0, 0, false, "another block copy" },
-	{ STOCK, 0, 0, 0, 0, 0, false, "does not copy within block devices" },
+	{ RFC1, 1, REQUEST_RFC, 256, 64 << 20, true, "" },
+	{ RFC3, 1, 0, 0, 0, false, "in bytes or in sectors" },
+	{ RFC5, 1, 0, 0, 0, false, "in bytes or in sectors" },
+	{ V1, 2, REQUEST_V1, 256, 64 << 20, true, "" },
+	{ V2, 3, REQUEST_LIST, 256, 32 * ((2 << 20) - 4096), false, "" },
+	{ V3, 1, REQUEST_LIST, 256, 32 * ((2 << 20) - 4096), false, "" },
+	{ V4, 1, REQUEST_LIST, 256, 32 * ((2 << 20) - 4096), false, "" },
+	{ V5, 1, REQUEST_LIST, 256, 64 << 20, false, "" },
+	{ V7, 1, 0, 0, 0, false, "not its ioctl" },
+	{ V14, 0, 0, 0, 0, false, "another block copy" },
+	{ VEC, 1, REQUEST_VECTOR, 256, 64 << 20, true, "" },
+	{ SINGLE, 2, REQUEST_SINGLE, 256, 64 << 20, false, "" },
+	{ MARTIN, 0, 0, 0, 0, false, "another block copy" },
+	{ MIKULAS, 0, 0, 0, 0, false, "another block copy" },
+	{ STOCK, 0, 0, 0, 0, false, "does not copy within block devices" },
 };
 
 static const int unknowns[] = { ENOTTY, EINVAL };
@@ -317,7 +373,7 @@ static void try_version(const struct expectation *e, int unknown)
 	ck_assert_msg(o->state == COPYOFF_OFFER_OPEN, "%s", o->text);
 	ck_assert_uint_eq(w.calls[e->asked - 1].request, e->request);
 	ck_assert_uint_eq(o->limits.align, 512);
-	ck_assert_uint_eq(o->limits.max_range, e->max_range);
+	ck_assert_uint_eq(o->limits.max_range, 0); /* cut into calls later */
 	ck_assert_uint_eq(o->limits.max_ranges, e->max_ranges);
 	ck_assert_uint_eq(o->limits.max_total, e->max_total);
 	ck_assert_int_eq(o->adjacent, e->adjacent);
@@ -935,9 +991,7 @@ static const struct later {
 	{ V5, { "copy_max_bytes", "" }, "cannot be read" },
 	{ V3, { "copy_max_nr_ranges", "0" }, "a limit is 0" },
 	{ V1, { "max_copy_range_sectors", "0" }, "a limit is 0" },
-	{ V1, { "max_copy_nr_ranges", "3" }, "narrower" },
-	{ V1, { "max_copy_sectors", "8" }, "narrower" },
-	{ RFC1, { "max_copy_range_sectors", "8" }, "narrower" },
+	{ RFC1, { "max_copy_range_sectors", "0" }, "a limit is 0" },
 	{ VEC, { "copy_segment_max_bytes", "0" }, "a limit is 0" },
 };
 
@@ -951,32 +1005,59 @@ START_TEST(test_limit_later)
 	world_use("blkcopy,readwrite");
 	/* Behind the first call, or between it and the next one of the same copy. */
 	ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 1 << 20, 0), 1 << 20);
-	if (strcmp(l->text, "narrower") != 0)
-		ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 1 << 20, 0), 1 << 20);
+	ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 1 << 20, 0), 1 << 20);
 	ck_assert_uint_eq(w.copies, 1);
 	expect_text(l->text);
 	ck_assert_int_eq(offer()->reason, COPYOFF_REASON_RESOURCE);
 	/* With what it has now, it copies again. */
-	if (strcmp(l->text, "narrower") == 0) {
-		ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 1 << 20, 0), 1 << 20);
-		ck_assert_uint_gt(w.copies, 1);
-		return;
-	}
 	w.n_attributes = 0;
 	ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 1 << 20, 0), 1 << 20);
 	ck_assert_uint_gt(w.copies, 1);
 }
 END_TEST
 
-/* Versions whose kernel makes commands of it do not care, as long as it is not 0. */
+/*
+ * What is behind the first call of a copy is cut for the limits there are then.
+ * Versions whose kernel makes commands of it do not care, as long as it is not 0.
+ */
+static const struct narrower {
+	enum version version;
+	struct attribute change;
+	unsigned first, second; /* calls of two copies of 1 MiB */
+} narrowers[] = {
+	{ V5, { "copy_max_bytes", "512" }, 1, 1 },
+	{ V1, { "max_copy_nr_ranges", "3" }, 1 + 3, 6 }, /* 3 * 64 KiB */
+	{ V1, { "max_copy_sectors", "256" }, 1 + 4, 8 },
+	{ RFC1, { "max_copy_range_sectors", "8" }, 1 + 1, 2 }, /* 128 * 4 KiB */
+};
+
 START_TEST(test_narrower)
 {
+	const struct narrower *n = &narrowers[_i];
+
+	w.version = n->version;
 	w.change_after = 1;
-	w.change = (struct attribute){ "copy_max_bytes", "512" };
+	w.change = n->change;
 	world_use("blkcopy");
-	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 1 << 20, 0), 1 << 20);
-	ck_assert_uint_eq(w.copies, 2);
+	ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 1 << 20, 0), 1 << 20);
+	ck_assert_uint_eq(w.copies, n->first);
+	ck_assert_int_eq(world_copy(DISK, 1 << 20, DISK, 90 << 20, 1 << 20, 0), 1 << 20);
+	ck_assert_uint_eq(w.copies, n->first + n->second);
+}
+END_TEST
+
+/* Less than a block, from then on. */
+START_TEST(test_too_narrow)
+{
+	w.version = V1;
+	w.block = 4096;
+	w.change_after = 1;
+	w.change = (struct attribute){ "max_copy_range_sectors", "7" };
+	world_use("blkcopy,readwrite");
+	ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 1 << 20, 0), 1 << 20);
+	ck_assert_uint_eq(w.copies, 1);
+	ck_assert_uint_eq(copied_by("blkcopy"), 512 << 10);
+	expect_text("less than one of its blocks");
 }
 END_TEST
 
@@ -1013,8 +1094,8 @@ START_TEST(test_changed_under_way)
 	w.version = V3;
 	w.sequence_changes = 2;
 	world_use("blkcopy,readwrite");
-	ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 4 << 20, 0), (2 << 20) - 4096);
-	ck_assert_int_eq(ctx.result.error, EIO);
+	ck_assert_int_eq(world_copy(DISK, 0, DISK, 80 << 20, 4 << 20, 0), -EIO);
+	ck_assert_uint_eq(w.copies, 3);
 	ck_assert_uint_eq(copied_by("readwrite"), 0);
 }
 END_TEST
@@ -1180,6 +1261,8 @@ int main(void)
 	tcase_add_test(tc, test_complete);
 	tcase_add_test(tc, test_check);
 	tcase_add_test(tc, test_check_number_and_block);
+	tcase_add_loop_test(tc, test_cut, 0, 4);
+	tcase_add_test(tc, test_cut_nothing);
 	tcase_add_loop_test(tc, test_versions, 0, 2 * COUNT(expectations));
 	tcase_add_loop_test(tc, test_stock, 0, COUNT(stocks));
 	tcase_add_test(tc, test_stranger);
@@ -1204,7 +1287,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_lies, 0, COUNT(working));
 	tcase_add_test(tc, test_lie_is_remembered);
 	tcase_add_loop_test(tc, test_limit_later, 0, COUNT(laters));
-	tcase_add_test(tc, test_narrower);
+	tcase_add_loop_test(tc, test_narrower, 0, COUNT(narrowers));
+	tcase_add_test(tc, test_too_narrow);
 	tcase_add_test(tc, test_other_medium);
 	tcase_add_test(tc, test_formatted);
 	tcase_add_test(tc, test_changed_under_way);
