@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
- * nvme.c - how long copies within an NVMe namespace take
+ * nvme.c - how long Copy commands take that are in flight at the same time
  *
- *	bench-nvme DISK CHARACTER-DEVICE MIB
+ *	bench-nvme CHARACTER-DEVICE MIB
  *
- * From the beginning of DISK to its middle, with nothing cached.  CHARACTER-DEVICE is
- * the generic one of the same namespace, for what the library does not do: Copy
- * commands in flight at the same time, by io_uring, each as large as the limits allow.
+ * From the beginning of a namespace, whose generic device this is, to its middle, by
+ * io_uring, each as large as the limits allow: what the library does not do.
  * Prints lines "METHOD SECONDS COMMANDS".
  */
 #define _GNU_SOURCE
-#include <copyoff.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -25,7 +23,7 @@
 enum { DEPTH = 8, RANGES_MOST = 256, RANGE_BYTES = 32, BLOCK = 512 };
 
 static uint64_t len, half; /* bytes; where it goes to */
-static int cached, direct, generic;
+static int generic;
 
 static void check(int ok, const char *what)
 {
@@ -47,24 +45,6 @@ static void print(const char *method, double seconds, uint64_t commands)
 {
 	printf("%-24s %7.3f %6llu\n", method, seconds, (unsigned long long)commands);
 	fflush(stdout);
-}
-
-static void by_library(const char *backend, int fd, const char *method)
-{
-	struct copyoff_opts opts = { .size = sizeof(opts), .backends = backend };
-	struct copyoff_stats stats = { .size = sizeof(stats) };
-	copyoff_ctx *ctx = copyoff_ctx_new(&opts);
-	off_t in = 0, out = (off_t)half;
-	double start = now();
-
-	check(ctx != NULL, "copyoff_ctx_new");
-	while ((uint64_t)in < len)
-		check(copyoff_ctx_copy(ctx, fd, &in, fd, &out, (size_t)(len - (uint64_t)in), 0) > 0,
-		      method);
-	start = now() - start;
-	copyoff_ctx_stats(ctx, backend, &stats);
-	print(method, start, stats.calls);
-	copyoff_ctx_free(ctx);
 }
 
 /* --- several in flight ------------------------------------------------------------- */
@@ -168,19 +148,15 @@ static void in_flight(unsigned depth, const char *method)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4) {
-		fprintf(stderr, "usage: bench-nvme DISK CHARACTER-DEVICE MIB\n");
+	if (argc != 3) {
+		fprintf(stderr, "usage: bench-nvme CHARACTER-DEVICE MIB\n");
 		return 2;
 	}
-	len = strtoull(argv[3], NULL, 10) << 20;
+	len = strtoull(argv[2], NULL, 10) << 20;
 	half = len;
-	cached = open(argv[1], O_RDWR | O_CLOEXEC);
-	direct = open(argv[1], O_RDWR | O_DIRECT | O_CLOEXEC);
-	generic = open(argv[2], O_RDWR | O_CLOEXEC);
-	check(cached >= 0 && direct >= 0 && generic >= 0, "open");
+	generic = open(argv[1], O_RDWR | O_CLOEXEC);
+	check(generic >= 0, "open");
 	for (int round = 0; round < 2; round++) {
-		by_library("nvme", cached, "copyoff, nvme");
-		by_library("uring", direct, "copyoff, uring, direct");
 		in_flight(1, "io_uring, 1 command");
 		in_flight(4, "io_uring, 4 commands");
 		in_flight(DEPTH, "io_uring, 8 commands");
