@@ -211,31 +211,13 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 	set_limits(offer, state);
 	offer->adjacent = copyoff_blkcopy_adjacent(state->abi);
 	offer->traits = copyoff_blkcopy_traits(&state->device);
-	state->device.valid = true;
+	state->device.bracket.valid = true;
 	return 0;
 }
 
 static int blkcopy_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
 {
-	struct state *state = copyoff_sys_alloc(sizeof(*state), sizeof(uint64_t));
-	int ret;
-
-	if (!state)
-		return -ENOMEM;
-	*state = (struct state){ .abi = NULL };
-	ret = find_all(pair, state, offer);
-	if (ret == 0)
-		ret = copyoff_check_destination(&pair->out, offer);
-	if (ret == 0)
-		offer->priv = state;
-	else
-		copyoff_sys_free(state);
-	return ret;
-}
-
-static void blkcopy_release(struct copyoff_offer *offer)
-{
-	copyoff_sys_free(offer->priv);
+	return copyoff_bracket_probe(pair, offer, sizeof(struct state), sizeof(uint64_t), find_all);
 }
 
 /* --- copy --------------------------------------------------------------------------------------------- */
@@ -359,6 +341,6 @@ const struct copyoff_backend copyoff_backend_blkcopy = {
 	.least_once = LEAST_ONCE,
 	.probe = blkcopy_probe,
 	.copy = blkcopy_copy,
-	.release = blkcopy_release,
+	.release = copyoff_bracket_release,
 	.close = copyoff_blkcopy_forget,
 };

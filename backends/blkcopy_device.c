@@ -240,44 +240,18 @@ int copyoff_blkcopy_examine(const struct copyoff_pair *pair, struct copyoff_blkc
 	if (ret < 0)
 		return ret;
 	copyoff_bracket_find(&device->bracket, pair);
+	device->bracket.block = device->block;
 	return check_trust(device, offer);
-}
-
-/* Where it cannot be known that all is as it was, ask again. */
-static int find_again(const struct copyoff_pair *pair, struct copyoff_blkcopy_device *device,
-		      struct copyoff_offer *offer,
-		      int (*find)(const struct copyoff_pair *pair, void *state,
-				  struct copyoff_offer *offer),
-		      void *state)
-{
-	const uint64_t align = offer->limits.align;
-	int ret;
-
-	if (device->valid && copyoff_bracket_certain(&device->bracket) &&
-	    copyoff_bracket_holds(&device->bracket, pair))
-		return check_trust(device, offer); /* by another pair of descriptors */
-	ret = find(pair, state, offer);
-	if (ret < 0 && ret != COPYOFF_DECLINE)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-				       "the device was set up anew, and does not answer", "");
-	/* The ranges were cut for what there was before. */
-	if (ret == 0 && offer->limits.align != align)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
-				       "the device has other blocks than before", "");
-	return ret;
 }
 
 int copyoff_blkcopy_begin(const struct copyoff_pair *pair, struct copyoff_blkcopy_device *device,
 			  struct copyoff_offer *offer, const struct copyoff_range *ranges, size_t n,
-			  int (*find)(const struct copyoff_pair *pair, void *state,
-				      struct copyoff_offer *offer),
-			  void *state)
+			  copyoff_find_fn *find, void *state)
 {
-	int ret = find_again(pair, device, offer, find, state);
+	int ret = copyoff_bracket_begin(&device->bracket, pair, offer, ranges, n, find, state);
 
-	if (ret == 0)
-		ret = copyoff_bracket_fits(pair, offer, ranges, n, (uint32_t)offer->limits.align);
-	return ret < 0 ? ret : copyoff_check_destination(&pair->out, offer);
+	/* By another pair of descriptors. */
+	return ret < 0 ? ret : check_trust(device, offer);
 }
 
 /* --- comparing ------------------------------------------------------------------------------------ */

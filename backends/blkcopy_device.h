@@ -39,7 +39,6 @@ struct copyoff_blkcopy_device {
 	bool is_dm;
 	bool on_bus; /* and not made by software, which may share blocks */
 	struct copyoff_bracket bracket;
-	bool valid; /* all that a backend wants to know of it has been found out */
 };
 
 enum {
@@ -64,16 +63,10 @@ int copyoff_blkcopy_examine(const struct copyoff_pair *pair, struct copyoff_blkc
 /* What the copies of such a device may do; they can be carried out in memory, too. */
 unsigned copyoff_blkcopy_traits(const struct copyoff_blkcopy_device *device);
 
-/*
- * Before a copy of @n ranges: let @find do the work of probe() once more, unless all
- * is as it was for certain, see that the ranges fit the device, and that nobody
- * else has it.  0 or copyoff_decline().
- */
+/* copyoff_bracket_begin(), for a device that did not copy wrongly in the meantime. */
 int copyoff_blkcopy_begin(const struct copyoff_pair *pair, struct copyoff_blkcopy_device *device,
 			  struct copyoff_offer *offer, const struct copyoff_range *ranges, size_t n,
-			  int (*find)(const struct copyoff_pair *pair, void *state,
-				      struct copyoff_offer *offer),
-			  void *state);
+			  copyoff_find_fn *find, void *state);
 
 /* How a call failed with the errno @err, > 0, of which nothing was copied for certain. */
 int copyoff_blkcopy_refuse(struct copyoff_offer *offer, int err);

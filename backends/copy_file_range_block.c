@@ -111,30 +111,19 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 		.max_range = COPYOFF_BLKCOPY_TOTAL_MOST,
 	};
 	offer->traits = copyoff_blkcopy_traits(device);
-	device->valid = true;
+	device->bracket.valid = true;
 	return 0;
 }
 
 int copyoff_cfr_block_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
 {
-	struct copyoff_blkcopy_device *device = copyoff_sys_alloc(sizeof(*device), sizeof(void *));
-	int ret;
-
-	if (!device)
-		return -ENOMEM;
-	ret = find_all(pair, device, offer);
-	if (ret == 0)
-		ret = copyoff_check_destination(&pair->out, offer);
-	if (ret == 0)
-		offer->priv = device;
-	else
-		copyoff_sys_free(device);
-	return ret;
+	return copyoff_bracket_probe(pair, offer, sizeof(struct copyoff_blkcopy_device),
+				     sizeof(void *), find_all);
 }
 
 void copyoff_cfr_block_release(struct copyoff_offer *offer)
 {
-	copyoff_sys_free(offer->priv);
+	copyoff_bracket_release(offer);
 }
 
 /* --- copy ---------------------------------------------------------------------------------- */

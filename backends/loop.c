@@ -32,7 +32,6 @@ struct state {
 	struct file in;
 	struct file out;
 	struct copyoff_offer inner; /* for the files */
-	bool valid; /* all of it has been found out */
 };
 
 /* --- what lies beneath -------------------------------------------------------- */
@@ -191,7 +190,6 @@ static int find_files(const struct copyoff_pair *pair, struct state *state,
 	const struct copyoff_bracket *b = &state->bracket;
 	int ret;
 
-	state->valid = false;
 	copyoff_bracket_find(&state->bracket, pair);
 	ret = find_file(&b->in, &state->in, offer);
 	if (ret == 0)
@@ -210,7 +208,7 @@ static int find_files(const struct copyoff_pair *pair, struct state *state,
 	offer->limits.max_range = RANGE_MOST;
 	offer->base_in = state->in.is_backing ? b->in.chain.place.base : 0;
 	offer->base_out = state->out.is_backing ? b->out.chain.place.base : 0;
-	state->valid = true;
+	state->bracket.valid = true;
 	return 0;
 }
 
@@ -346,7 +344,7 @@ static int64_t loop_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	int64_t ret;
 
 	(void)n; /* limits.max_ranges is 1 */
-	if (!state->valid || !copyoff_bracket_holds(&state->bracket, pair))
+	if (!state->bracket.valid || !copyoff_bracket_holds(&state->bracket, pair))
 		return start_anew(pair, offer, state);
 	ret = copyoff_check_destination(&pair->out, offer);
 	if (ret == 0)

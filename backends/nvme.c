@@ -34,7 +34,6 @@ struct state {
 	struct copyoff_nvme_tags tags;
 	struct copyoff_nvme_namespace namespace;
 	bool old_ioctl; /* the kernel does not know the newer one */
-	bool valid; /* all of it has been found out */
 };
 _Static_assert(sizeof(((struct state *)0)->buf) >= COPYOFF_NVME_IDENTIFY_BYTES,
 	       "there is room for the answer to Identify");
@@ -391,12 +390,11 @@ static int find_capabilities(const struct copyoff_pair *pair, struct state *stat
 
 /* --- probe ----------------------------------------------------------------------------- */
 
-static int find_all(const struct copyoff_pair *pair, struct state *state,
-		    struct copyoff_offer *offer)
+static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_offer *offer)
 {
+	struct state *state = p;
 	int ret;
 
-	state->valid = false;
 	copyoff_bracket_find(&state->bracket, pair);
 	if (is_stacked(&state->bracket.in) || is_stacked(&state->bracket.out))
 		return not_a_namespace(offer);
@@ -409,34 +407,16 @@ static int find_all(const struct copyoff_pair *pair, struct state *state,
 	offer->adjacent = true;
 	offer->base_in = state->bracket.in.chain.place.base;
 	offer->base_out = state->bracket.out.chain.place.base;
-	state->valid = true;
+	state->bracket.block = (uint32_t)block_size(state);
+	state->bracket.valid = true;
 	return 0;
 }
 
 static int nvme_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
 {
-	struct state *state;
-	int ret;
-
 	if (pair->in.kind != COPYOFF_KIND_BLOCK || pair->out.kind != COPYOFF_KIND_BLOCK)
 		return not_a_namespace(offer);
-	state = copyoff_sys_alloc(sizeof(*state), BUFFER_ALIGN);
-	if (!state)
-		return -ENOMEM;
-	*state = (struct state){ 0 };
-	ret = find_all(pair, state, offer);
-	if (ret == 0)
-		ret = copyoff_check_destination(&pair->out, offer);
-	if (ret == 0)
-		offer->priv = state;
-	else
-		copyoff_sys_free(state);
-	return ret;
-}
-
-static void nvme_release(struct copyoff_offer *offer)
-{
-	copyoff_sys_free(offer->priv);
+	return copyoff_bracket_probe(pair, offer, sizeof(struct state), BUFFER_ALIGN, find_all);
 }
 
 /* --- the command ------------------------------------------------------------------------ */
@@ -661,39 +641,6 @@ static int64_t copy_by_commands(const struct copyoff_pair *pair, struct copyoff_
 
 /* --- copy -------------------------------------------------------------------------------- */
 
-static bool as_found(const struct copyoff_pair *pair, const struct state *state)
-{
-	return state->valid && copyoff_bracket_certain(&state->bracket) &&
-	       copyoff_bracket_holds(&state->bracket, pair);
-}
-
-static int formatted_anew(struct copyoff_offer *offer)
-{
-	return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
-			       "the namespace was formatted anew", "");
-}
-
-/*
- * Where it cannot be known that all is as it was, ask again.  The ranges were cut
- * for blocks of the size that there was before.
- */
-static int find_again(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-		      struct state *state)
-{
-	const uint64_t align = offer->limits.align;
-	int ret;
-
-	if (as_found(pair, state))
-		return 0;
-	ret = find_all(pair, state, offer);
-	if (ret < 0 && ret != COPYOFF_DECLINE)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-				       "the device was set up anew, and does not answer", "");
-	if (ret == 0 && block_size(state) != align)
-		return formatted_anew(offer);
-	return ret;
-}
-
 /* What copy_by_commands() is called with. */
 struct call {
 	const struct copyoff_pair *pair;
@@ -715,13 +662,8 @@ static int64_t nvme_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	const struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
 	struct call call = { pair, offer, ranges, n };
 	struct state *state = offer->priv;
-	int64_t ret = find_again(pair, offer, state);
+	int ret = copyoff_bracket_begin(&state->bracket, pair, offer, ranges, n, find_all, state);
 
-	/* The size is that of the partition: the device knows only where the namespace ends. */
-	if (ret == 0)
-		ret = copyoff_bracket_fits(pair, offer, ranges, n, (uint32_t)block_size(state));
-	if (ret == 0)
-		ret = copyoff_check_destination(&pair->out, offer);
 	if (ret < 0)
 		return ret;
 	return copyoff_bracket_copy(&state->bracket, pair, offer, &from, copy_call, &call);
@@ -733,5 +675,5 @@ const struct copyoff_backend copyoff_backend_nvme = {
 	.least_once = LEAST_ONCE,
 	.probe = nvme_probe,
 	.copy = nvme_copy,
-	.release = nvme_release,
+	.release = copyoff_bracket_release,
 };

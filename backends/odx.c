@@ -43,7 +43,6 @@ struct state {
 	struct copyoff_bracket bracket;
 	struct copyoff_scsi_disk disks[2]; /* source and destination */
 	uint32_t list_id;
-	bool valid; /* all of it has been found out */
 	bool out_of_control; /* a copy could not be stopped */
 };
 
@@ -133,12 +132,11 @@ static int find_capabilities(const struct copyoff_pair *pair, struct state *stat
 
 /* --- probe ----------------------------------------------------------------------------- */
 
-static int find_all(const struct copyoff_pair *pair, struct state *state,
-		    struct copyoff_offer *offer)
+static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_offer *offer)
 {
+	struct state *state = p;
 	int ret;
 
-	state->valid = false;
 	copyoff_bracket_find(&state->bracket, pair);
 	ret = copyoff_scsi_find_disks(pair, &state->bracket, state->buf, state->disks, offer);
 	if (ret == 0)
@@ -147,34 +145,16 @@ static int find_all(const struct copyoff_pair *pair, struct state *state,
 		return ret;
 	offer->base_in = state->bracket.in.chain.place.base;
 	offer->base_out = state->bracket.out.chain.place.base;
-	state->valid = true;
+	state->bracket.block = block_size(state);
+	state->bracket.valid = true;
 	return 0;
 }
 
 static int odx_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer)
 {
-	struct state *state;
-	int ret;
-
 	if (pair->in.kind != COPYOFF_KIND_BLOCK || pair->out.kind != COPYOFF_KIND_BLOCK)
 		return copyoff_scsi_not_disks(offer);
-	state = copyoff_sys_alloc(sizeof(*state), BUFFER_ALIGN);
-	if (!state)
-		return -ENOMEM;
-	*state = (struct state){ 0 };
-	ret = find_all(pair, state, offer);
-	if (ret == 0)
-		ret = copyoff_check_destination(&pair->out, offer);
-	if (ret == 0)
-		offer->priv = state;
-	else
-		copyoff_sys_free(state);
-	return ret;
-}
-
-static void odx_release(struct copyoff_offer *offer)
-{
-	copyoff_sys_free(offer->priv);
+	return copyoff_bracket_probe(pair, offer, sizeof(struct state), BUFFER_ALIGN, find_all);
 }
 
 /* --- operations ---------------------------------------------------------------------------- */
@@ -497,31 +477,6 @@ static int64_t copy_call(void *data)
 
 /* --- copy -------------------------------------------------------------------------------- */
 
-/*
- * Where it cannot be known that all is as it was, ask again.  The ranges were cut
- * for the limits that there were before.
- */
-static int find_again(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-		      struct state *state)
-{
-	const struct copyoff_limits before = offer->limits;
-	int ret;
-
-	if (state->valid && copyoff_bracket_certain(&state->bracket) &&
-	    copyoff_bracket_holds(&state->bracket, pair))
-		return 0;
-	ret = find_all(pair, state, offer);
-	if (ret < 0 && ret != COPYOFF_DECLINE)
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
-				       "the device was set up anew, and does not answer", "");
-	if (ret == 0 &&
-	    (offer->limits.align != before.align || offer->limits.max_total < before.max_total ||
-	     offer->limits.max_ranges < before.max_ranges))
-		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
-				       "the device was set up anew", "");
-	return ret;
-}
-
 static int64_t odx_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			const struct copyoff_range *ranges, size_t n)
 {
@@ -534,12 +489,7 @@ static int64_t odx_copy(const struct copyoff_pair *pair, struct copyoff_offer *o
 		return copyoff_decline(offer, COPYOFF_REASON_MISBEHAVED, 0,
 				       "the device did not stop a copy, and may be at it still",
 				       "");
-	ret = find_again(pair, offer, state);
-	/* The size is that of the partition: the device knows only where the disk ends. */
-	if (ret == 0)
-		ret = copyoff_bracket_fits(pair, offer, ranges, n, block_size(state));
-	if (ret == 0)
-		ret = copyoff_check_destination(&pair->out, offer);
+	ret = copyoff_bracket_begin(&state->bracket, pair, offer, ranges, n, find_all, state);
 	if (ret < 0)
 		return ret;
 	return copyoff_bracket_copy(&state->bracket, pair, offer, &from, copy_call, &call);
@@ -551,5 +501,5 @@ const struct copyoff_backend copyoff_backend_odx = {
 	.least_once = LEAST_ONCE,
 	.probe = odx_probe,
 	.copy = odx_copy,
-	.release = odx_release,
+	.release = copyoff_bracket_release,
 };

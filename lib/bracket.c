@@ -7,6 +7,7 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* --- the same devices ------------------------------------------------------------ */
 
@@ -32,6 +33,7 @@ static void find_side(struct copyoff_side *side, const struct copyoff_end *end, 
 
 void copyoff_bracket_find(struct copyoff_bracket *b, const struct copyoff_pair *pair)
 {
+	b->valid = false;
 	find_side(&b->in, &pair->in, false);
 	find_side(&b->out, &pair->out, true);
 }
@@ -48,7 +50,8 @@ bool copyoff_bracket_holds(const struct copyoff_bracket *b, const struct copyoff
 	return side_holds(&b->in, &pair->in) && side_holds(&b->out, &pair->out);
 }
 
-bool copyoff_bracket_certain(const struct copyoff_bracket *b)
+/* Without a sequence number, another medium would not be noticed. */
+static bool is_certain(const struct copyoff_bracket *b)
 {
 	return (!b->in.is_device || b->in.sequence) && (!b->out.is_device || b->out.sequence);
 }
@@ -75,8 +78,9 @@ static bool ends_within(uint64_t size, int64_t off, uint64_t len)
 	return (uint64_t)off <= size && len <= size - (uint64_t)off;
 }
 
-int copyoff_bracket_fits(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-			 const struct copyoff_range *ranges, size_t n, uint32_t block)
+/* Do the ranges end within the devices as they are now, with blocks as they were? */
+static int check_fit(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+		     const struct copyoff_range *ranges, size_t n, uint32_t block)
 {
 	uint64_t in, out;
 	int ret = find_size(&pair->in, offer, block, &in);
@@ -90,6 +94,73 @@ int copyoff_bracket_fits(const struct copyoff_pair *pair, struct copyoff_offer *
 					      "a device has become smaller", "");
 	}
 	return ret;
+}
+
+/* --- what a backend finds out ---------------------------------------------------------- */
+
+int copyoff_bracket_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer, size_t size,
+			  size_t align, copyoff_find_fn *find)
+{
+	void *state = copyoff_sys_alloc(size, align);
+	int ret;
+
+	if (!state)
+		return -ENOMEM;
+	memset(state, 0, size);
+	ret = find(pair, state, offer);
+	if (ret == 0)
+		ret = copyoff_check_destination(&pair->out, offer);
+	if (ret == 0)
+		offer->priv = state;
+	else
+		copyoff_sys_free(state);
+	return ret;
+}
+
+void copyoff_bracket_release(struct copyoff_offer *offer)
+{
+	copyoff_sys_free(offer->priv);
+}
+
+/* 0: there is none. */
+static bool is_narrower(uint64_t now, uint64_t before)
+{
+	return now && (!before || now < before);
+}
+
+static int find_again(struct copyoff_bracket *b, const struct copyoff_pair *pair,
+		      struct copyoff_offer *offer, copyoff_find_fn *find, void *state)
+{
+	const struct copyoff_limits before = offer->limits, *now = &offer->limits;
+	const uint32_t block = b->block;
+	int ret;
+
+	if (b->valid && is_certain(b) && copyoff_bracket_holds(b, pair))
+		return 0;
+	ret = find(pair, state, offer);
+	if (ret < 0 && ret != COPYOFF_DECLINE)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ret,
+				       "the device was set up anew, and does not answer", "");
+	if (ret == 0 && (b->block != block || now->align != before.align ||
+			 is_narrower(now->max_range, before.max_range) ||
+			 is_narrower(now->max_ranges, before.max_ranges) ||
+			 is_narrower(now->max_total, before.max_total)))
+		return copyoff_decline(
+			offer, COPYOFF_REASON_RESOURCE, 0,
+			"the device has other blocks, or narrower limits, than before", "");
+	return ret;
+}
+
+int copyoff_bracket_begin(struct copyoff_bracket *b, const struct copyoff_pair *pair,
+			  struct copyoff_offer *offer, const struct copyoff_range *ranges, size_t n,
+			  copyoff_find_fn *find, void *state)
+{
+	int ret = find_again(b, pair, offer, find, state);
+
+	/* Of a partition: the device knows only where the disk ends. */
+	if (ret == 0)
+		ret = check_fit(pair, offer, ranges, n, b->block);
+	return ret < 0 ? ret : copyoff_check_destination(&pair->out, offer);
 }
 
 /* --- caches around the copy ---------------------------------------------------------- */

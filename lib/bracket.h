@@ -6,10 +6,10 @@
  * must find the same devices, keep their page caches out of the way, and know
  * that the devices were not exchanged in the meantime:
  *
- *	probe:	copyoff_bracket_find()
- *	copy:	copyoff_bracket_holds(), or find again
- *		copyoff_bracket_fits()
- *		copyoff_check_destination()
+ *	probe:	copyoff_bracket_probe(), which has the backend find out all it needs,
+ *		with copyoff_bracket_find() first
+ *	copy:	copyoff_bracket_begin(): the same devices, or find again; the ranges
+ *		fit them, and nobody else has the destination
  *		copyoff_bracket_copy(): flush, copy, drop, look again
  */
 #ifndef COPYOFF_BRACKET_H
@@ -36,22 +36,42 @@ struct copyoff_side {
 struct copyoff_bracket {
 	struct copyoff_side in;
 	struct copyoff_side out;
+	/* By the backend, when it has found out all that it needs: */
+	bool valid;
+	uint32_t block; /* logical, bytes, of both devices */
 };
 
+/* Sets everything but @block; not valid yet. */
 void copyoff_bracket_find(struct copyoff_bracket *b, const struct copyoff_pair *pair);
 
 /* Are the devices, and what lies beneath them, as they were found?  As far as can be seen. */
 bool copyoff_bracket_holds(const struct copyoff_bracket *b, const struct copyoff_pair *pair);
 
-/* Have both devices sequence numbers, so that another medium would be noticed? */
-bool copyoff_bracket_certain(const struct copyoff_bracket *b);
+/*
+ * What a backend finds out about a pair, in a @state of its own, of which the bracket
+ * is a part, and in the offer.  0, -errno or copyoff_decline().
+ */
+typedef int copyoff_find_fn(const struct copyoff_pair *pair, void *state,
+			    struct copyoff_offer *offer);
 
 /*
- * Do @ranges end within the devices as they are now, and have these logical
- * blocks of @block bytes?  0 or copyoff_decline().
+ * probe() of such a backend: @find, and see that nobody else has the destination.
+ * The state has @size bytes, all 0 before, and is aligned to @align.  It is
+ * @offer->priv until copyoff_bracket_release(), which is release().
  */
-int copyoff_bracket_fits(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-			 const struct copyoff_range *ranges, size_t n, uint32_t block);
+int copyoff_bracket_probe(const struct copyoff_pair *pair, struct copyoff_offer *offer, size_t size,
+			  size_t align, copyoff_find_fn *find);
+void copyoff_bracket_release(struct copyoff_offer *offer);
+
+/*
+ * Before a copy of @ranges: unless @b is valid, and holds for certain, @find again;
+ * then see that they end within the devices as they are now, and nobody else has
+ * the destination.  0 or copyoff_decline(), also if the ranges were cut for other
+ * blocks or for wider limits than are found now.
+ */
+int copyoff_bracket_begin(struct copyoff_bracket *b, const struct copyoff_pair *pair,
+			  struct copyoff_offer *offer, const struct copyoff_range *ranges, size_t n,
+			  copyoff_find_fn *find, void *state);
 
 /*
  * Call @copy, which copies @from->ranges (their destinations may be anywhere) and
