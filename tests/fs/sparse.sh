@@ -9,14 +9,14 @@ need xfs_io
 make_fs "$fs" "$mnt"
 cd "$mnt"
 
-# 10 GiB with 1 % of data: 64 KiB in every 6400 KiB, and a hole at the end.
-size=$((10240 * MIB))
+# 5 GiB with 1 % of data: 64 KiB in every 6400 KiB, and a hole at the end.
+size=$((5120 * MIB))
 truncate -s $size src
 seq 0 $((6400 * 1024)) $((size - MIB)) | while read -r off; do
 	fill src "$off" 65536
 done
 data=$(allocated src)
-((data < 120 * 1024)) || die "the source has $data KiB"
+((data < 60 * 1024)) || die "the source has $data KiB"
 
 # about FILE KIB: allocated, to an eighth and what a few extents waste.
 about() {
