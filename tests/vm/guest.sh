@@ -118,7 +118,7 @@ write_environment() {
 	local name
 
 	{
-		for name in ${!COPYOFF_TEST_SEED@} ${!COPYOFF_TEST_OPS@} ${!CK_@}; do
+		for name in ${!COPYOFF_TEST_SEED@} ${!COPYOFF_TEST_OPS@} ${!COPYOFF_TEST_ABIS@} ${!CK_@}; do
 			printf 'export %s=%q\n' "$name" "${!name}"
 		done
 		printf 'export %s=%q\n' GUEST_LIB "$here/guest-lib.sh" GUEST_TEST "$file" \
