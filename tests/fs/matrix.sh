@@ -26,7 +26,7 @@ for kind in "${kinds[@]}" same; do
 	mkdir -p "$to"
 	# Between two kinds the flags change little.
 	all_flags=(none sparse)
-	[[ $kind != same && $kind != "$fs" ]] || all_flags+=(no-share verify,sync)
+	[[ $kind != same && $kind != "$fs" ]] || all_flags+=(no-share "verify,sync")
 	for flags in "${all_flags[@]}"; do
 		for file in "${files[@]}"; do
 			rm -f "$to/$file"
