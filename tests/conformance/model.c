@@ -27,21 +27,25 @@ void model_free(struct model *m)
 static void reserve(struct model *m, uint64_t size)
 {
 	uint64_t capacity = m->capacity ? m->capacity : 4096;
+	unsigned char *data;
 
 	if (size <= m->capacity)
 		return;
 	while (capacity < size)
 		capacity *= 2;
-	m->data = realloc(m->data, (size_t)capacity);
-	if (!m->data) {
+	data = calloc(1, (size_t)capacity);
+	if (!data) {
 		perror("model");
 		abort();
 	}
-	memset(m->data + m->capacity, 0, (size_t)(capacity - m->capacity));
+	if (m->capacity > 0)
+		memcpy(data, m->data, (size_t)m->capacity);
+	free(m->data);
+	m->data = data;
 	m->capacity = capacity;
 }
 
-static void extend(struct model *m, uint64_t size)
+void model_extend(struct model *m, uint64_t size)
 {
 	reserve(m, size);
 	if (size > m->size)
@@ -52,7 +56,7 @@ void model_write(struct model *m, uint64_t off, const void *data, uint64_t len)
 {
 	if (len == 0)
 		return;
-	extend(m, off + len);
+	model_extend(m, off + len);
 	memcpy(m->data + off, data, (size_t)len);
 }
 
@@ -139,7 +143,7 @@ static int check_range(const struct model *in, int64_t off_in, const struct mode
 static void move(const struct model *in, uint64_t src, struct model *out, uint64_t dst,
 		 uint64_t len)
 {
-	extend(out, dst + len); /* may move in->data, if it is the same file */
+	model_extend(out, dst + len); /* may move in->data, if it is the same file */
 	memcpy(out->data + dst, in->data + src, (size_t)len);
 }
 

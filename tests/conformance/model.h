@@ -24,6 +24,8 @@ struct model {
 void model_init(struct model *m);
 void model_free(struct model *m);
 
+/* To @size bytes at least, with zeroes. */
+void model_extend(struct model *m, uint64_t size);
 void model_write(struct model *m, uint64_t off, const void *data, uint64_t len);
 /* Never changes the size. */
 void model_zero(struct model *m, uint64_t off, uint64_t len);
