@@ -8,7 +8,6 @@
 #include "sysfs.h"
 
 enum {
-	SECTOR = 512, /* what sysfs counts in */
 	LOOP_MAJOR = 7, /* linux/major.h */
 };
 
@@ -21,16 +20,15 @@ static bool add(uint64_t a, uint64_t b, uint64_t *sum)
 /* Without sysfs a partition cannot be told from a disk, and is taken for one. */
 static void find_disk(struct copyoff_level *level)
 {
-	uint64_t sectors;
+	uint64_t disk, start;
 
 	level->disk = level->rdev;
-	if (copyoff_sysfs_number(level->rdev, "start", &sectors) < 0 ||
-	    copyoff_sysfs_has(level->rdev, "partition") != 1 || sectors > INT64_MAX / SECTOR)
+	if (copyoff_sysfs_has(level->rdev, "partition") != 1 ||
+	    copyoff_sysfs_disk(level->rdev, true, &disk) < 0 ||
+	    copyoff_sysfs_sectors(level->rdev, "start", &start) < 0)
 		return;
-	if (copyoff_sysfs_device(level->rdev, "../dev", &level->disk) == 0)
-		level->start = sectors * SECTOR;
-	else
-		level->disk = level->rdev;
+	level->disk = disk;
+	level->start = start;
 }
 
 /*

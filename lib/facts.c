@@ -12,8 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* sysfs counts in these whatever the blocks of the device are. */
-enum { SECTOR = 512 };
+enum { LEAST_BLOCK = 512 };
 
 /* No offset of a file is larger. */
 #define LARGEST_OFFSET ((uint64_t)INT64_MAX)
@@ -59,33 +58,21 @@ static int word_of(uint64_t dev, const char *attribute, const char *const *words
 
 /* --- where it lies -------------------------------------------------------- */
 
-/* The number of the disk of a partition, whose directory is in that of the disk. */
-static int disk_of(uint64_t dev, bool partition, uint64_t *disk)
-{
-	*disk = dev;
-	return partition ? copyoff_sysfs_device(dev, "../dev", disk) : 0;
-}
-
-static uint64_t bytes_of(uint64_t dev, const char *attribute, uint64_t unknown)
-{
-	uint64_t sectors;
-
-	if (copyoff_sysfs_number(dev, attribute, &sectors) < 0 || sectors > LARGEST_OFFSET / SECTOR)
-		return unknown;
-	return sectors * SECTOR;
-}
-
 static void find_place(struct copyoff_block *b)
 {
 	int partition = copyoff_sysfs_has(b->rdev, "partition");
 
-	b->size = bytes_of(b->rdev, "size", 0);
+	if (copyoff_sysfs_sectors(b->rdev, "size", &b->size) < 0)
+		b->size = 0;
 	if (partition < 0)
 		return;
 	b->partition = answer(partition);
-	if (disk_of(b->rdev, partition, &b->disk) < 0)
+	if (copyoff_sysfs_disk(b->rdev, partition, &b->disk) < 0)
 		b->disk = 0;
-	b->start = partition ? bytes_of(b->rdev, "start", COPYOFF_OFFSET_UNKNOWN) : 0;
+	if (!partition)
+		b->start = 0;
+	else if (copyoff_sysfs_sectors(b->rdev, "start", &b->start) < 0)
+		b->start = COPYOFF_OFFSET_UNKNOWN;
 	/* What ends beyond all offsets does not begin where it says. */
 	if (b->start != COPYOFF_OFFSET_UNKNOWN && b->size > LARGEST_OFFSET - b->start)
 		b->start = COPYOFF_OFFSET_UNKNOWN;
@@ -97,7 +84,7 @@ static uint32_t block_of(uint64_t dev, const char *attribute)
 {
 	uint64_t bytes;
 
-	if (copyoff_sysfs_number(dev, attribute, &bytes) < 0 || bytes < SECTOR ||
+	if (copyoff_sysfs_number(dev, attribute, &bytes) < 0 || bytes < LEAST_BLOCK ||
 	    bytes > UINT32_MAX || (bytes & (bytes - 1)))
 		return 0;
 	return (uint32_t)bytes;
@@ -313,7 +300,7 @@ static int shares_bytes(void *data, uint64_t dev)
 		return 0;
 	ret = copyoff_sysfs_has(dev, "partition");
 	if (ret >= 0)
-		ret = disk_of(dev, ret, &disk);
+		ret = copyoff_sysfs_disk(dev, ret, &disk);
 	return ret < 0 ? ret : disk == b->rdev;
 }
 

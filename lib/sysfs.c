@@ -12,6 +12,9 @@
 /* Attributes here are short; names of files in sysfs have at most 255 bytes. */
 enum { SHORT_TEXT = 64, SHORT_PATH = 640 };
 
+/* sysfs counts in these whatever the blocks of the device are. */
+enum { SECTOR = 512 };
+
 /* Decimal digits at *@text, which is moved behind them. */
 static int parse_number(const char **text, uint64_t *value)
 {
@@ -92,6 +95,26 @@ int copyoff_sysfs_device(uint64_t dev, const char *attribute, uint64_t *value)
 	ssize_t len = copyoff_sysfs_text(dev, attribute, buf, sizeof(buf));
 
 	return len < 0 ? (int)len : copyoff_parse_device(buf, value);
+}
+
+int copyoff_sysfs_sectors(uint64_t dev, const char *attribute, uint64_t *bytes)
+{
+	uint64_t sectors;
+	int ret = copyoff_sysfs_number(dev, attribute, &sectors);
+
+	if (ret < 0)
+		return ret;
+	if (sectors > INT64_MAX / SECTOR) /* no offset of a file is larger */
+		return -ERANGE;
+	*bytes = sectors * SECTOR;
+	return 0;
+}
+
+/* The directory of a partition is in that of its disk. */
+int copyoff_sysfs_disk(uint64_t dev, bool partition, uint64_t *disk)
+{
+	*disk = dev;
+	return partition ? copyoff_sysfs_device(dev, "../dev", disk) : 0;
 }
 
 /* One of a text that is longer is there, too. */

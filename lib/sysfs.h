@@ -23,8 +23,14 @@ ssize_t copyoff_sysfs_text(uint64_t dev, const char *attribute, char *buf, size_
 /* A decimal number.  -EINVAL for anything else, -ERANGE if it does not fit. */
 int copyoff_sysfs_number(uint64_t dev, const char *attribute, uint64_t *value);
 
+/* A number of sectors, in bytes.  -ERANGE if no offset of a file is as large. */
+int copyoff_sysfs_sectors(uint64_t dev, const char *attribute, uint64_t *bytes);
+
 /* A device number, "8:1". */
 int copyoff_sysfs_device(uint64_t dev, const char *attribute, uint64_t *value);
+
+/* The number of the disk of @dev: if that is not a @partition, its own. */
+int copyoff_sysfs_disk(uint64_t dev, bool partition, uint64_t *disk);
 
 /* 1 if there is such an attribute or directory, 0 if not. */
 int copyoff_sysfs_has(uint64_t dev, const char *attribute);
