@@ -9,7 +9,7 @@
  * the descriptor was opened, and its page cache knows nothing of the copy.
  */
 #include "backend.h"
-#include "nvme_command.h"
+#include "nvme_split.h"
 
 #include <errno.h>
 
@@ -26,13 +26,9 @@ enum {
 
 struct state {
 	/* The descriptors of a command, or the answer to Identify. */
-	unsigned char buf[COPYOFF_NVME_RANGES_MOST * COPYOFF_NVME_RANGE_BYTES_MOST];
+	unsigned char buf[COPYOFF_NVME_LIST_BYTES];
 	struct copyoff_bracket bracket;
-	uint32_t nsid; /* of the destination */
-	uint32_t source_nsid;
-	unsigned format; /* of descriptors */
-	struct copyoff_nvme_tags tags;
-	struct copyoff_nvme_namespace namespace;
+	struct copyoff_nvme_target target;
 	bool old_ioctl; /* the kernel does not know the newer one */
 };
 _Static_assert(sizeof(((struct state *)0)->buf) >= COPYOFF_NVME_IDENTIFY_BYTES,
@@ -92,7 +88,7 @@ static int check_controller(const struct state *state, struct copyoff_offer *off
 
 	if (copyoff_sysfs_device(state->bracket.in.chain.lowest, "device/dev", &in) == 0 &&
 	    copyoff_sysfs_device(state->bracket.out.chain.lowest, "device/dev", &out) == 0 &&
-	    in == out && state->source_nsid != state->nsid)
+	    in == out && state->target.source_nsid != state->target.nsid)
 		return 0;
 	return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
 			       "source and destination are not on namespaces of one controller",
@@ -102,10 +98,10 @@ static int check_controller(const struct state *state, struct copyoff_offer *off
 static int find_namespaces(const struct copyoff_pair *pair, struct state *state,
 			   struct copyoff_offer *offer)
 {
-	int ret = find_nsid(&pair->out, &state->bracket.out, &state->nsid, offer);
+	int ret = find_nsid(&pair->out, &state->bracket.out, &state->target.nsid, offer);
 
 	if (ret == 0)
-		ret = find_nsid(&pair->in, &state->bracket.in, &state->source_nsid, offer);
+		ret = find_nsid(&pair->in, &state->bracket.in, &state->target.source_nsid, offer);
 	if (ret == 0 && between_namespaces(state))
 		ret = check_controller(state, offer);
 	return ret;
@@ -145,7 +141,8 @@ static int identify(int fd, struct state *state, uint32_t nsid, enum copyoff_nvm
 static int find_controller(const struct copyoff_pair *pair, struct state *state,
 			   struct copyoff_nvme_controller *controller, struct copyoff_offer *offer)
 {
-	int ret = identify(pair->out.fd, state, state->nsid, COPYOFF_NVME_CNS_CONTROLLER, offer);
+	int ret = identify(pair->out.fd, state, state->target.nsid, COPYOFF_NVME_CNS_CONTROLLER,
+			   offer);
 
 	if (ret == 0)
 		copyoff_nvme_parse_controller(state->buf, controller);
@@ -189,17 +186,19 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 static int join_source(const struct copyoff_pair *pair, struct state *state,
 		       struct copyoff_offer *offer)
 {
-	struct copyoff_nvme_namespace source, *namespace = &state->namespace;
+	struct copyoff_nvme_namespace source, *namespace = &state->target.namespace;
 	struct copyoff_nvme_tags tags;
-	int ret = find_layout(pair->in.fd, state, state->source_nsid, &source, offer);
+	int ret = find_layout(pair->in.fd, state, state->target.source_nsid, &source, offer);
 
 	if (ret == 0)
-		ret = find_tags(pair->in.fd, state, state->source_nsid, &source, &tags, offer);
+		ret = find_tags(pair->in.fd, state, state->target.source_nsid, &source, &tags,
+				offer);
 	if (ret < 0)
 		return ret;
 	if (source.block_shift != namespace->block_shift ||
 	    source.metadata != namespace->metadata || source.protection != namespace->protection ||
-	    tags.guard != state->tags.guard || tags.storage_bits != state->tags.storage_bits)
+	    tags.guard != state->target.tags.guard ||
+	    tags.storage_bits != state->target.tags.storage_bits)
 		return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
 				       "the two namespaces are formatted differently", "");
 	namespace->range_blocks = smaller(namespace->range_blocks, source.range_blocks);
@@ -211,11 +210,12 @@ static int join_source(const struct copyoff_pair *pair, struct state *state,
 static int find_limits(const struct copyoff_pair *pair, struct state *state,
 		       struct copyoff_offer *offer)
 {
-	int ret = find_layout(pair->out.fd, state, state->nsid, &state->namespace, offer);
+	int ret = find_layout(pair->out.fd, state, state->target.nsid, &state->target.namespace,
+			      offer);
 
 	if (ret == 0)
-		ret = find_tags(pair->out.fd, state, state->nsid, &state->namespace, &state->tags,
-				offer);
+		ret = find_tags(pair->out.fd, state, state->target.nsid, &state->target.namespace,
+				&state->target.tags, offer);
 	if (ret == 0 && between_namespaces(state))
 		ret = join_source(pair, state, offer);
 	return ret;
@@ -227,17 +227,17 @@ static int find_limits(const struct copyoff_pair *pair, struct state *state,
  */
 static int check_protection(const struct state *state, struct copyoff_offer *offer)
 {
-	const struct copyoff_nvme_namespace *namespace = &state->namespace;
-	const unsigned size = copyoff_nvme_protection_size(state->tags.guard);
+	const struct copyoff_nvme_namespace *namespace = &state->target.namespace;
+	const unsigned size = copyoff_nvme_protection_size(state->target.tags.guard);
 
 	if (!namespace->protection)
 		return 0;
-	if (namespace->protection > 3 || state->tags.guard == 1)
+	if (namespace->protection > 3 || state->target.tags.guard == 1)
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
 				       "the namespace has protection information of a kind that "
 				       "the kernel does not know",
 				       "");
-	if (state->tags.storage_bits)
+	if (state->target.tags.storage_bits)
 		return copyoff_decline(offer, COPYOFF_REASON_UNSUPPORTED, 0,
 				       "the namespace has storage tags in its protection "
 				       "information",
@@ -264,7 +264,7 @@ static int check_enabled(const struct copyoff_pair *pair, struct state *state,
 
 	if (ret < 0)
 		return ret;
-	if (ret == 0 && copyoff_nvme_parse_behavior(state->buf) >> state->format & 1)
+	if (ret == 0 && copyoff_nvme_parse_behavior(state->buf) >> state->target.format & 1)
 		return 0;
 	return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
 			       "copies between namespaces are not enabled in the controller",
@@ -280,8 +280,9 @@ static int find_format(const struct copyoff_pair *pair, struct state *state,
 		       const struct copyoff_nvme_controller *controller,
 		       struct copyoff_offer *offer)
 {
-	state->format = (state->tags.guard ? 1u : 0u) | (between_namespaces(state) ? 2u : 0u);
-	if (state->tags.guard <= 2 && controller->formats >> state->format & 1)
+	state->target.format =
+		(state->target.tags.guard ? 1u : 0u) | (between_namespaces(state) ? 2u : 0u);
+	if (state->target.tags.guard <= 2 && controller->formats >> state->target.format & 1)
 		return between_namespaces(state) ? check_enabled(pair, state, offer) : 0;
 	if (between_namespaces(state))
 		return copyoff_decline(offer, COPYOFF_REASON_CROSS_DEVICE, 0,
@@ -295,7 +296,7 @@ static int find_format(const struct copyoff_pair *pair, struct state *state,
 static int check_blocks(const struct copyoff_end *end, const struct state *state,
 			struct copyoff_offer *offer)
 {
-	const unsigned shift = state->namespace.block_shift;
+	const unsigned shift = state->target.namespace.block_shift;
 	struct copyoff_block block;
 	int ret = copyoff_facts_block(end->fd, end->rdev, &block);
 
@@ -315,7 +316,7 @@ static int check_blocks(const struct copyoff_end *end, const struct state *state
 static int check_namespace(const struct copyoff_pair *pair, const struct state *state,
 			   struct copyoff_offer *offer)
 {
-	const struct copyoff_nvme_namespace *namespace = &state->namespace;
+	const struct copyoff_nvme_namespace *namespace = &state->target.namespace;
 	int ret;
 
 	if (namespace->range_blocks == 0 || namespace->total_blocks == 0)
@@ -332,7 +333,7 @@ static int check_namespace(const struct copyoff_pair *pair, const struct state *
 
 static uint64_t block_size(const struct state *state)
 {
-	return (uint64_t)1 << state->namespace.block_shift;
+	return (uint64_t)1 << state->target.namespace.block_shift;
 }
 
 /*
@@ -341,7 +342,7 @@ static uint64_t block_size(const struct state *state)
  */
 static void set_limits(struct copyoff_offer *offer, const struct state *state)
 {
-	const struct copyoff_nvme_namespace *namespace = &state->namespace;
+	const struct copyoff_nvme_namespace *namespace = &state->target.namespace;
 	const uint64_t block = block_size(state);
 	const uint64_t range = namespace->range_blocks * block;
 	const uint64_t command = copyoff_range_min(namespace->total_blocks * block, TOTAL_MOST);
@@ -421,83 +422,6 @@ static int nvme_probe(const struct copyoff_pair *pair, struct copyoff_offer *off
 
 /* --- the command ------------------------------------------------------------------------ */
 
-/* Where an operation is: what is before is copied. */
-struct cursor {
-	const struct copyoff_range *ranges; /* one behind the other in the destination */
-	size_t n;
-	size_t i; /* the range that is next */
-	uint64_t pos; /* in it, bytes */
-	uint64_t done; /* of all, bytes */
-};
-
-static void advance(struct cursor *at, uint64_t len)
-{
-	at->done += len;
-	while (at->i < at->n && len >= at->ranges[at->i].len - at->pos) {
-		len -= at->ranges[at->i].len - at->pos;
-		at->i++;
-		at->pos = 0;
-	}
-	at->pos += len;
-}
-
-/* Bytes that lie one behind the other in the source, too. */
-static uint64_t bytes_in_a_row(const struct cursor *at)
-{
-	const struct copyoff_range *r = &at->ranges[at->i], *end = &at->ranges[at->n];
-	uint64_t len = r->len - at->pos;
-
-	for (r++; r < end && r->src == r[-1].src + (int64_t)r[-1].len; r++)
-		len += r->len;
-	return len;
-}
-
-/* What is in state->buf. */
-struct list {
-	unsigned n;
-	uint32_t blocks[COPYOFF_NVME_RANGES_MOST];
-	uint64_t total; /* blocks */
-};
-
-/* Of @blocks blocks from @slba as much as there is room for; true if that is all. */
-static bool add_to_list(struct state *state, struct list *list, uint64_t slba, uint64_t blocks)
-{
-	const struct copyoff_nvme_namespace *namespace = &state->namespace;
-	const size_t size = copyoff_nvme_range_size(state->format);
-
-	while (blocks > 0 && list->n < namespace->ranges && list->total < namespace->total_blocks) {
-		uint64_t room = namespace->total_blocks - list->total;
-		uint32_t some = (uint32_t)copyoff_range_min(
-			copyoff_range_min(blocks, namespace->range_blocks), room);
-
-		copyoff_nvme_encode_range(state->format, state->source_nsid, slba, some,
-					  state->buf + list->n * size);
-		list->blocks[list->n++] = some;
-		list->total += some;
-		slba += some;
-		blocks -= some;
-	}
-	return blocks == 0;
-}
-
-/* What the next command takes. */
-static void make_list(struct state *state, const struct copyoff_offer *offer, struct cursor at,
-		      struct list *list)
-{
-	const unsigned shift = state->namespace.block_shift;
-
-	list->n = 0;
-	list->total = 0;
-	while (at.i < at.n) {
-		uint64_t src = (uint64_t)at.ranges[at.i].src + at.pos + offer->base_in;
-		uint64_t len = bytes_in_a_row(&at);
-
-		if (!add_to_list(state, list, src >> shift, len >> shift))
-			return;
-		advance(&at, len);
-	}
-}
-
 static bool whole_disk(const struct copyoff_side *side)
 {
 	return side->chain.levels[0].rdev == side->chain.levels[0].disk;
@@ -543,29 +467,21 @@ static int refuse_status(struct copyoff_offer *offer, const struct copyoff_nvme_
 static bool limits_changed(const struct copyoff_pair *pair, struct state *state,
 			   struct copyoff_offer *offer)
 {
-	const struct copyoff_nvme_namespace before = state->namespace, *now = &state->namespace;
-	const struct copyoff_nvme_tags tags = state->tags;
+	const struct copyoff_nvme_namespace before = state->target.namespace,
+					    *now = &state->target.namespace;
+	const struct copyoff_nvme_tags tags = state->target.tags;
 
 	if (find_limits(pair, state, offer) < 0 || now->range_blocks == 0 ||
 	    now->total_blocks == 0 || now->protection != before.protection ||
 	    now->format_index != before.format_index || now->block_shift != before.block_shift ||
 	    (now->range_blocks == before.range_blocks && now->total_blocks == before.total_blocks &&
 	     now->ranges == before.ranges)) {
-		state->namespace = before;
-		state->tags = tags;
+		state->target.namespace = before;
+		state->target.tags = tags;
 		return false;
 	}
 	set_limits(offer, state);
 	return true;
-}
-
-static uint64_t bytes_done(const struct state *state, const struct list *list, unsigned n)
-{
-	uint64_t blocks = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		blocks += list->blocks[i];
-	return blocks << state->namespace.block_shift;
 }
 
 /* How often a command was sent again, and why. */
@@ -588,32 +504,25 @@ static bool again(const struct copyoff_pair *pair, struct state *state, struct c
 
 /* The next one.  *@whole: it did all that it was asked to. */
 static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-			       struct state *state, const struct cursor *at, bool *whole)
+			       struct state *state, const struct copyoff_nvme_cursor *at,
+			       bool *whole)
 {
-	const unsigned shift = state->namespace.block_shift;
-	const uint64_t dst = (uint64_t)at->ranges[0].dst + at->done + offer->base_out;
 	const struct copyoff_nvme_verdict *verdict;
 	struct tries tries = { 0, false };
 
 	do {
-		struct copyoff_nvme_command command;
-		struct list list;
-		unsigned done;
+		struct copyoff_nvme_piece piece;
+		uint64_t done;
 		int ret;
 
-		make_list(state, offer, *at, &list);
-		command = copyoff_nvme_copy(state->nsid, state->format, dst >> shift, state->buf,
-					    list.n);
-		if (state->namespace.protection)
-			copyoff_nvme_protect(&command, state->namespace.protection,
-					     state->tags.guard);
-		ret = send(pair, state, &command);
+		copyoff_nvme_next(&state->target, at, state->buf, &piece);
+		ret = send(pair, state, &piece.command);
 		if (ret < 0)
 			return refuse_errno(offer, ret);
 		*whole = ret == 0;
-		done = *whole ? list.n : copyoff_nvme_ranges_done(ret, command.result, list.n);
+		done = copyoff_nvme_piece_done(&state->target, &piece, ret);
 		if (done > 0)
-			return (int64_t)bytes_done(state, &list, done);
+			return (int64_t)done;
 		verdict = copyoff_nvme_verdict_of(ret);
 	} while (again(pair, state, offer, verdict->action, &tries));
 	return refuse_status(offer, verdict);
@@ -626,7 +535,12 @@ static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_o
 static int64_t copy_by_commands(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 				struct state *state, const struct copyoff_range *ranges, size_t n)
 {
-	struct cursor at = { .ranges = ranges, .n = n };
+	struct copyoff_nvme_cursor at = {
+		.ranges = ranges,
+		.n = n,
+		.base_in = offer->base_in,
+		.base_out = offer->base_out,
+	};
 	bool whole = true;
 
 	while (at.i < n && whole) {
@@ -634,7 +548,7 @@ static int64_t copy_by_commands(const struct copyoff_pair *pair, struct copyoff_
 
 		if (ret < 0)
 			return at.done > 0 ? (int64_t)at.done : ret;
-		advance(&at, (uint64_t)ret);
+		copyoff_nvme_advance(&at, (uint64_t)ret);
 	}
 	return (int64_t)at.done;
 }
