@@ -9,7 +9,7 @@
  * the descriptor was opened, and its page cache knows nothing of the copy.
  */
 #include "backend.h"
-#include "nvme_split.h"
+#include "nvme_flight.h"
 
 #include <errno.h>
 
@@ -30,6 +30,8 @@ struct state {
 	struct copyoff_bracket bracket;
 	struct copyoff_nvme_target target;
 	bool old_ioctl; /* the kernel does not know the newer one */
+	bool one_at_a_time; /* several in flight did not work */
+	char generic[COPYOFF_NVME_GENERIC_NAME]; /* character device; "": not looked for */
 };
 _Static_assert(sizeof(((struct state *)0)->buf) >= COPYOFF_NVME_IDENTIFY_BYTES,
 	       "there is room for the answer to Identify");
@@ -397,6 +399,8 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 	int ret;
 
 	copyoff_bracket_find(&state->bracket, pair);
+	state->generic[0] = '\0';
+	state->one_at_a_time = false;
 	if (is_stacked(&state->bracket.in) || is_stacked(&state->bracket.out))
 		return not_a_namespace(offer);
 	ret = find_namespaces(pair, state, offer);
@@ -528,9 +532,51 @@ static int64_t copy_by_command(const struct copyoff_pair *pair, struct copyoff_o
 	return refuse_status(offer, verdict);
 }
 
+static bool is_one_command(struct state *state, const struct copyoff_nvme_cursor *at)
+{
+	struct copyoff_nvme_cursor next = *at;
+	struct copyoff_nvme_piece piece;
+
+	copyoff_nvme_next(&state->target, &next, state->buf, &piece);
+	copyoff_nvme_advance(&next, piece.total << state->target.namespace.block_shift);
+	return next.i == next.n;
+}
+
+static int open_generic(struct state *state)
+{
+	const uint64_t disk = state->bracket.out.chain.lowest;
+	const uint32_t nsid = state->target.nsid;
+
+	if (!state->generic[0])
+		copyoff_nvme_find_generic(disk, nsid, state->generic);
+	if (!state->generic[0])
+		return -ENXIO;
+	return copyoff_nvme_open_generic(disk, nsid, state->generic);
+}
+
+/*
+ * Several commands at the same time, where that can be had, until one fails: @at is
+ * then behind what certainly was copied.
+ */
+static int copy_in_flight(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			  struct state *state, struct copyoff_nvme_cursor *at)
+{
+	int fd, ret;
+
+	if (state->one_at_a_time || pair->depth == 1 || is_one_command(state, at))
+		return 0;
+	fd = open_generic(state);
+	ret = fd < 0 ? fd : copyoff_nvme_fly(offer->keep, pair->depth, fd, &state->target, at);
+	if (fd >= 0)
+		(void)copyoff_sys_close(fd); /* it has nothing to say */
+	state->one_at_a_time = ret < 0 && at->done == 0;
+	return ret;
+}
+
 /*
  * Until one fails.  What is before it is counted, and the core comes again with what
- * is left: then it is the first one, and what has become of it is said.
+ * is left: then it is the first one, and is sent alone, and what has become of it is
+ * said.
  */
 static int64_t copy_by_commands(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 				struct state *state, const struct copyoff_range *ranges, size_t n)
@@ -541,11 +587,15 @@ static int64_t copy_by_commands(const struct copyoff_pair *pair, struct copyoff_
 		.base_in = offer->base_in,
 		.base_out = offer->base_out,
 	};
+	int64_t ret = copy_in_flight(pair, offer, state, &at);
 	bool whole = true;
 
+	if (at.done > 0)
+		return (int64_t)at.done;
+	if (ret == -EINTR) /* it was canceled, perhaps after half a minute */
+		return refuse_errno(offer, -EINTR);
 	while (at.i < n && whole) {
-		int64_t ret = copy_by_command(pair, offer, state, &at, &whole);
-
+		ret = copy_by_command(pair, offer, state, &at, &whole);
 		if (ret < 0)
 			return at.done > 0 ? (int64_t)at.done : ret;
 		copyoff_nvme_advance(&at, (uint64_t)ret);
@@ -590,4 +640,5 @@ const struct copyoff_backend copyoff_backend_nvme = {
 	.probe = nvme_probe,
 	.copy = nvme_copy,
 	.release = copyoff_bracket_release,
+	.close = copyoff_nvme_land,
 };

@@ -216,7 +216,8 @@ struct copyoff_opts {
 	size_t chunk;
 
 	/*
-	 * Reads and writes in flight where a backend queues them; 1 to 64.
+	 * Reads and writes, or commands to a device, in flight where a backend
+	 * queues them; 1 to 64.
 	 * 0: chosen by the backend (8).
 	 * chunk * depth must not exceed 64 MiB.
 	 */

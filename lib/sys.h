@@ -118,6 +118,33 @@ enum copyoff_nvme_queue {
 int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 			     struct copyoff_nvme_command *command);
 
+/*
+ * The character device @rdev of an NVMe namespace, to send commands to.  Errors as
+ * those of copyoff_sys_open_device().
+ */
+int copyoff_sys_open_nvme_generic(uint64_t rdev);
+
+/*
+ * Up to @depth commands in flight to such devices, since Linux 5.19.  -ENOSYS if the
+ * kernel or the library was built without, others if io_uring is not to be had.
+ */
+struct copyoff_nvme_ring;
+int copyoff_sys_nvme_ring_open(unsigned depth, struct copyoff_nvme_ring **ring);
+/* When nothing is in flight any more. */
+void copyoff_sys_nvme_ring_close(struct copyoff_nvme_ring *ring);
+/*
+ * Send a command, whose data must stay where it is until it comes back as @tag.
+ * After an error, which is one of the ring, the command was not sent, and no other
+ * one may be.
+ */
+int copyoff_sys_nvme_ring_send(struct copyoff_nvme_ring *ring, int fd, unsigned tag,
+			       const struct copyoff_nvme_command *command);
+/*
+ * Wait for one that is in flight to come back, whatever signals arrive.  Returns
+ * what copyoff_sys_nvme_command() does, for @tag; the @result is set likewise.
+ */
+int copyoff_sys_nvme_ring_wait(struct copyoff_nvme_ring *ring, unsigned *tag, uint64_t *result);
+
 struct copyoff_scsi_command {
 	uint8_t cdb[16];
 	uint8_t cdb_len;

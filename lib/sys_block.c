@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 uint64_t copyoff_sys_page_size(void)
@@ -175,15 +176,25 @@ bool copyoff_sys_has_locks(const uint64_t *inodes, size_t n)
 	return found;
 }
 
+/* A kind of device nodes. */
+struct node_kind {
+	const char *directory; /* in /dev and in /sys/dev, with all numbers */
+	mode_t type;
+	int flags; /* to open it */
+};
+
+static const struct node_kind block_node = { "block", S_IFBLK, O_RDONLY | O_NONBLOCK };
+static const struct node_kind nvme_generic_node = { "char", S_IFCHR, O_RDWR | O_NONBLOCK };
+
 /* The kernel's own name for the node of a device, which may be there or not. */
-static int name_in_dev(const char *number, char *path, size_t size)
+static int name_in_dev(const struct node_kind *kind, const char *number, char *path, size_t size)
 {
 	static const char key[] = "DEVNAME=";
 	char attribute[48], text[1024];
 	const char *name;
 	ssize_t len;
 
-	snprintf(attribute, sizeof(attribute), "dev/block/%s/uevent", number);
+	snprintf(attribute, sizeof(attribute), "dev/%s/%s/uevent", kind->directory, number);
 	len = copyoff_sys_read_sysfs(attribute, text, sizeof(text));
 	if (len < 0)
 		return (int)len;
@@ -195,57 +206,67 @@ static int name_in_dev(const char *number, char *path, size_t size)
 	return 0;
 }
 
-/* What is at @path, which is not opened for that. */
-static int stat_path(const char *path, int flags, struct copyoff_stat *st)
+static bool is_that_node(const struct node_kind *kind, uint64_t rdev, const struct stat *st)
 {
-	int place = open(path, flags | O_PATH | O_CLOEXEC);
+	return (st->st_mode & S_IFMT) == kind->type &&
+	       copyoff_device(major(st->st_rdev), minor(st->st_rdev)) == rdev;
+}
+
+/* Is it the node of that device, and may it be opened and closed? */
+static int check_node(const struct node_kind *kind, uint64_t rdev, const char *path)
+{
+	int place = open(path, O_PATH | O_CLOEXEC);
+	uint64_t inode;
+	struct stat st;
 	int ret;
 
 	if (place < 0)
 		return -errno;
-	ret = copyoff_sys_stat(place, st);
+	ret = fstat(place, &st) < 0 ? -errno : 0;
 	close(place);
-	return ret;
-}
-
-/* Is there the node of that device, and may it be opened and closed? */
-static int is_device(const char *path, uint64_t rdev)
-{
-	struct copyoff_stat st;
-	int ret = stat_path(path, 0, &st);
-
 	if (ret < 0)
 		return ret;
-	if (st.kind != COPYOFF_KIND_BLOCK || st.rdev != rdev)
+	if (!is_that_node(kind, rdev, &st))
 		return -ENXIO;
-	return copyoff_sys_has_locks(&st.ino, 1) ? -EBUSY : 0;
+	inode = st.st_ino;
+	return copyoff_sys_has_locks(&inode, 1) ? -EBUSY : 0;
 }
 
-int copyoff_sys_open_device(uint64_t rdev)
+static int open_node(const struct node_kind *kind, uint64_t rdev)
 {
-	struct copyoff_stat st;
 	char number[24], path[256];
+	struct stat st;
 	int fd, ret;
 
 	/* By its number, where udev runs; whatever it is, it is looked at. */
 	snprintf(number, sizeof(number), "%u:%u", (unsigned)(rdev >> 32),
 		 (unsigned)(rdev & UINT32_MAX));
-	snprintf(path, sizeof(path), "/dev/block/%s", number);
-	ret = is_device(path, rdev);
+	snprintf(path, sizeof(path), "/dev/%s/%s", kind->directory, number);
+	ret = check_node(kind, rdev, path);
 	if (ret == -ENOENT) {
-		ret = name_in_dev(number, path, sizeof(path));
+		ret = name_in_dev(kind, number, path, sizeof(path));
 		if (ret == 0)
-			ret = is_device(path, rdev);
+			ret = check_node(kind, rdev, path);
 	}
 	if (ret < 0)
 		return ret;
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fd = open(path, kind->flags | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (copyoff_sys_stat(fd, &st) == 0 && st.kind == COPYOFF_KIND_BLOCK && st.rdev == rdev)
+	if (fstat(fd, &st) == 0 && is_that_node(kind, rdev, &st))
 		return fd;
 	close(fd);
 	return -ENXIO;
+}
+
+int copyoff_sys_open_device(uint64_t rdev)
+{
+	return open_node(&block_node, rdev);
+}
+
+int copyoff_sys_open_nvme_generic(uint64_t rdev)
+{
+	return open_node(&nvme_generic_node, rdev);
 }
 
 int copyoff_sys_claim(int fd)
@@ -260,12 +281,17 @@ int copyoff_sys_claim(int fd)
 	return claim < 0 ? -errno : claim;
 }
 
-/* Is @path the regular file that it should be? */
+/* Is @path the regular file that it should be?  It is not opened for that. */
 static int is_file(const char *path, uint64_t dev, uint64_t ino)
 {
+	int place = open(path, O_NOFOLLOW | O_PATH | O_CLOEXEC);
 	struct copyoff_stat st;
-	int ret = stat_path(path, O_NOFOLLOW, &st);
+	int ret;
 
+	if (place < 0)
+		return -errno;
+	ret = copyoff_sys_stat(place, &st);
+	close(place);
 	if (ret < 0)
 		return ret;
 	return st.kind == COPYOFF_KIND_REGULAR && st.dev == dev && st.ino == ino ? 0 : -ESTALE;

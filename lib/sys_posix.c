@@ -387,6 +387,12 @@ int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 	return -ENOSYS;
 }
 
+int copyoff_sys_open_nvme_generic(uint64_t rdev)
+{
+	(void)rdev;
+	return -ENOSYS;
+}
+
 int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command)
 {
 	(void)fd;

@@ -5,7 +5,7 @@
  *	bench-nvme CHARACTER-DEVICE MIB
  *
  * From the beginning of a namespace, whose generic device this is, to its middle, by
- * io_uring, each as large as the limits allow: what the library does not do.
+ * io_uring, each as large as the limits allow, without anything around them.
  * Prints lines "METHOD SECONDS COMMANDS".
  */
 #define _GNU_SOURCE

@@ -131,6 +131,13 @@ WRAP_PLAIN(int64_t, nvme_id, (int fd), (fd))
 WRAP_PLAIN(int, nvme_command,
 	   (int fd, enum copyoff_nvme_queue queue, struct copyoff_nvme_command *command),
 	   (fd, queue, command))
+WRAP_PLAIN(int, nvme_ring_open, (unsigned depth, struct copyoff_nvme_ring **ring), (depth, ring))
+WRAP_PLAIN(int, nvme_ring_send,
+	   (struct copyoff_nvme_ring * ring, int fd, unsigned tag,
+	    const struct copyoff_nvme_command *command),
+	   (ring, fd, tag, command))
+WRAP_PLAIN(int, nvme_ring_wait, (struct copyoff_nvme_ring * ring, unsigned *tag, uint64_t *result),
+	   (ring, tag, result))
 WRAP_PLAIN(int, scsi_command, (int fd, struct copyoff_scsi_command *command), (fd, command))
 WRAP_PLAIN(int, block_copy, (int fd, uint32_t request, void *arg), (fd, request, arg))
 WRAP_PLAIN(ssize_t, read_sysfs, (const char *path, char *buf, size_t size), (path, buf, size))
@@ -143,6 +150,12 @@ WRAP_PLAIN(int64_t, fs_type, (int fd), (fd))
 WRAP_PLAIN(int64_t, clone_align, (int fd), (fd))
 WRAP_PLAIN(int64_t, seek_data, (int fd, int64_t off), (fd, off))
 WRAP_PLAIN(int64_t, seek_hole, (int fd, int64_t off), (fd, off))
+
+WRAP(void, nvme_ring_close, (struct copyoff_nvme_ring * ring))
+{
+	inject_strike(FAULT_nvme_ring_close);
+	__real_copyoff_sys_nvme_ring_close(ring);
+}
 
 WRAP(uint64_t, file_size_limit, (void))
 {
@@ -210,6 +223,7 @@ WRAP(void, debug, (const char *line, size_t len))
 WRAP_OPEN(reopen, (int fd, enum copyoff_access access), (fd, access))
 WRAP_OPEN(open_mountinfo, (void), ())
 WRAP_OPEN(open_device, (uint64_t rdev), (rdev))
+WRAP_OPEN(open_nvme_generic, (uint64_t rdev), (rdev))
 WRAP_OPEN(claim, (int fd), (fd))
 WRAP_OPEN(open_file, (const char *path, uint64_t dev, uint64_t ino, enum copyoff_access access),
 	  (path, dev, ino, access))

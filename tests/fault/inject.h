@@ -30,6 +30,11 @@ enum {
 	X(dm_target, CAN_ERR)                                                                      \
 	X(nvme_id, CAN_ERR)                                                                        \
 	X(nvme_command, CAN_ERR)                                                                   \
+	X(open_nvme_generic, CAN_ERR)                                                              \
+	X(nvme_ring_open, CAN_ERR)                                                                 \
+	X(nvme_ring_close, 0)                                                                      \
+	X(nvme_ring_send, CAN_ERR)                                                                 \
+	X(nvme_ring_wait, CAN_ERR)                                                                 \
 	X(scsi_command, CAN_ERR)                                                                   \
 	X(block_copy, CAN_ERR)                                                                     \
 	X(read_sysfs, CAN_ERR)                                                                     \
@@ -87,6 +92,7 @@ enum fault_op {
 };
 
 #define FAULT_BIT(op) ((uint64_t)1 << (op))
+_Static_assert(FAULT_N_OPS < 64, "there is a bit for each");
 #define FAULT_ALL_OPS (FAULT_BIT(FAULT_N_OPS) - 1)
 
 enum fault_kind {

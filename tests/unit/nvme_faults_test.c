@@ -453,6 +453,7 @@ START_TEST(test_random)
 		copyoff_ctx_fini(&ctx);
 		copyoff_ctx_init(&ctx);
 		use(random_below(&state, 2) ? "nvme,readwrite" : "nvme");
+		w.flight = random_below(&state, 2) * (1 + random_below(&state, 1000000));
 		set_limits((uint16_t)(1 + random_below(&state, 60)),
 			   (uint32_t)(1 + random_below(&state, 300)),
 			   (uint8_t)random_below(&state, 10));
@@ -468,7 +469,7 @@ START_TEST(test_random)
 }
 END_TEST
 
-/* Each call of the seam fails, once, or from there on. */
+/* Each call of the seam fails, once, or from there on; also with commands in flight. */
 START_TEST(test_each_call_fails)
 {
 	static const struct {
@@ -481,9 +482,11 @@ START_TEST(test_each_call_fails)
 	unsigned n = 0;
 
 	reach = 1 << 20;
-	w.fail_with = kinds[_i].err;
-	w.fail_on = kinds[_i].on;
-	w.sequence = _i % 2 ? 0 : 3;
+	w.fail_with = kinds[_i / 2].err;
+	w.fail_on = kinds[_i / 2].on;
+	w.sequence = _i / 2 % 2 ? 0 : 3;
+	w.flight = (unsigned)_i % 2;
+	set_limits(128, _i % 2 ? 20 : 1024, 127);
 	do {
 		int64_t ret;
 
@@ -537,7 +540,7 @@ int main(void)
 	tcase_add_test(tc, test_stale);
 	tcase_add_test(tc, test_stale_for_good);
 	tcase_add_test(tc, test_random);
-	tcase_add_loop_test(tc, test_each_call_fails, 0, 7);
+	tcase_add_loop_test(tc, test_each_call_fails, 0, 2 * 7);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

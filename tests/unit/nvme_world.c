@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -105,7 +106,7 @@ static const struct node *node_of(int fd)
 {
 	int i = fd % 1000;
 
-	ck_assert_msg(fd >= DISK && fd < CLAIMED + NODES - DISK && i < NODES - DISK,
+	ck_assert_msg(fd >= DISK && fd < GENERIC + NODES - DISK && i < NODES - DISK,
 		      "no such descriptor: %d", fd);
 	return &nodes[i];
 }
@@ -187,6 +188,21 @@ static int check_copy(const struct copyoff_nvme_command *c, struct command *log)
 	return beyond || log->sdlba + log->blocks > nsze ? 0x4080 : 0;
 }
 
+/* The block that cannot be read is in one of the ranges: those before are copied. */
+static bool is_bad(const struct copyoff_nvme_command *c, struct step *step)
+{
+	const unsigned char *d = c->data;
+	unsigned format = c->cdw[2] >> 8 & 0xf, n = (c->cdw[2] & 0xff) + 1;
+
+	for (unsigned i = 0; w.bad && i < n; i++, d += descriptor_size(format)) {
+		if (w.bad_block - le(d + 8, 8) <= le(d + 16, 2)) {
+			*step = (struct step){ 0x281, i, false, 0 };
+			return true;
+		}
+	}
+	return false;
+}
+
 static int carry_out(const struct copyoff_nvme_command *c, const struct step *step, unsigned n)
 {
 	const unsigned char *d = c->data;
@@ -221,7 +237,7 @@ static int copy_command(struct copyoff_nvme_command *c, bool old_ioctl)
 	c->result = 0;
 	if (log->ret)
 		return log->ret;
-	if (w.step < w.n_steps)
+	if (!is_bad(c, &step) && w.step < w.n_steps)
 		step = w.steps[w.step++];
 	log->ret = carry_out(c, &step, log->n);
 	c->result = (uint64_t)0xabcdef01 << 32 | (step.lies ? step.dword0 : step.ranges);
@@ -271,6 +287,13 @@ int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size);
 int __wrap_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name),
 				  void *data);
+int __wrap_copyoff_sys_open_nvme_generic(uint64_t rdev);
+int __wrap_copyoff_sys_nvme_ring_open(unsigned depth, struct copyoff_nvme_ring **ring);
+void __wrap_copyoff_sys_nvme_ring_close(struct copyoff_nvme_ring *ring);
+int __wrap_copyoff_sys_nvme_ring_send(struct copyoff_nvme_ring *ring, int fd, unsigned tag,
+				      const struct copyoff_nvme_command *command);
+int __wrap_copyoff_sys_nvme_ring_wait(struct copyoff_nvme_ring *ring, unsigned *tag,
+				      uint64_t *result);
 int __wrap_copyoff_sys_open_mountinfo(void);
 int __wrap_copyoff_sys_close(int fd);
 int __wrap_copyoff_sys_block_size(int fd, uint64_t *bytes, uint32_t *logical_block);
@@ -299,7 +322,7 @@ int64_t __wrap_copyoff_sys_nvme_id(int fd)
 	if (ret < 0)
 		return ret;
 	(void)node_of(fd);
-	return fd == OTHER ? 2 : w.id;
+	return node_of(fd) == &nodes[OTHER - DISK] ? 2 : w.id;
 }
 
 int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
@@ -324,6 +347,95 @@ int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 	return copy_command(command, queue == COPYOFF_NVME_IO_OLD);
 }
 
+/* The number of the node, in the place of the minor one. */
+int __wrap_copyoff_sys_open_nvme_generic(uint64_t rdev)
+{
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
+	ck_assert(rdev == DEV(240, 0) || rdev == DEV(240, OTHER - DISK));
+	w.open++;
+	return GENERIC + (int)(rdev & UINT32_MAX);
+}
+
+/* Commands that were sent, and did not come back yet. */
+struct copyoff_nvme_ring {
+	unsigned depth, n;
+	bool broken; /* nothing may be sent any more */
+	struct {
+		unsigned tag;
+		struct copyoff_nvme_command command;
+	} flying[64];
+};
+
+int __wrap_copyoff_sys_nvme_ring_open(unsigned depth, struct copyoff_nvme_ring **ring)
+{
+	int ret = fault();
+
+	if (ret < 0 || w.ring_open)
+		return ret < 0 ? ret : w.ring_open;
+	ck_assert(depth > 1 && depth <= 64);
+	*ring = calloc(1, sizeof(**ring));
+	(*ring)->depth = depth;
+	w.rings++;
+	return 0;
+}
+
+void __wrap_copyoff_sys_nvme_ring_close(struct copyoff_nvme_ring *ring)
+{
+	ck_assert_uint_eq(ring->n, 0);
+	w.rings--;
+	free(ring);
+}
+
+int __wrap_copyoff_sys_nvme_ring_send(struct copyoff_nvme_ring *ring, int fd, unsigned tag,
+				      const struct copyoff_nvme_command *command)
+{
+	int ret = fault();
+
+	ck_assert(!ring->broken);
+	ring->broken = ret < 0;
+	if (ret < 0)
+		return ret;
+	ck_assert_int_ge(fd, GENERIC);
+	ck_assert_uint_eq(command->nsid, node_of(fd) == &nodes[OTHER - DISK] ? 2 : 1);
+	ck_assert_uint_eq(command->opcode, 0x19);
+	ck_assert(ring->n < ring->depth && tag < ring->depth);
+	for (unsigned i = 0; i < ring->n; i++) {
+		ck_assert_uint_ne(ring->flying[i].tag, tag);
+		ck_assert_ptr_ne(ring->flying[i].command.data, command->data);
+	}
+	ring->flying[ring->n].tag = tag;
+	ring->flying[ring->n].command = *command;
+	if (++ring->n > w.most_flying)
+		w.most_flying = ring->n;
+	return 0;
+}
+
+/* In any order. */
+int __wrap_copyoff_sys_nvme_ring_wait(struct copyoff_nvme_ring *ring, unsigned *tag,
+				      uint64_t *result)
+{
+	int ret = fault();
+	unsigned i;
+
+	ck_assert_uint_gt(ring->n, 0);
+	w.flight = w.flight * 6364136223846793005u + 1442695040888963407u; /* Knuth, MMIX */
+	i = (unsigned)(w.flight >> 33) % ring->n;
+	*tag = ring->flying[i].tag;
+	*result = 77; /* not to be looked at */
+	if (ret == 0)
+		ret = w.refuse_flight;
+	if (ret == 0) {
+		ret = copy_command(&ring->flying[i].command, false);
+		*result = ring->flying[i].command.result;
+		w.commands[w.n_commands - 1].flew = true;
+	}
+	ring->flying[i] = ring->flying[--ring->n];
+	return ret;
+}
+
 /* The seam puts "/sys/" in front. */
 static void elsewhere(char path[PATH_MAX], const char *name)
 {
@@ -344,6 +456,13 @@ ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 		return snprintf(buf, size, "%u", 1u << w.shift);
 	if (w.zoned && strstr(path, "queue/zoned"))
 		return snprintf(buf, size, "%s", w.zoned);
+	/* It is read once more behind each open(), which may have found another one. */
+	if (strstr(path, "device/ng0n1/dev"))
+		return snprintf(buf, size, "240:%d", w.generic_moves && w.generic_read++ % 2);
+	if (strstr(path, "device/ng0n2/dev"))
+		return snprintf(buf, size, "240:%d", OTHER - DISK);
+	if (strstr(path, "device/ng"))
+		return -ENOENT;
 	if (strstr(path, "259:99/nsid"))
 		return snprintf(buf, size, "2");
 	if (strstr(path, "259:99/device/dev"))
@@ -358,6 +477,17 @@ ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 	return __real_copyoff_sys_read_sysfs(there, buf, size);
 }
 
+/* In the directory of the controller; only one of them is the one that is looked for. */
+static const char *const names[] = {
+	"nvme0n1",
+	"ng",
+	"ngx",
+	"ng0n2",
+	"power",
+	"ng0n1",
+	"ng-of-a-name-that-is-longer-than-others",
+};
+
 int __wrap_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name),
 				  void *data)
 {
@@ -366,6 +496,11 @@ int __wrap_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, con
 
 	if (ret < 0)
 		return ret;
+	if (w.flight && strstr(path, "/device")) {
+		for (size_t i = 0; i < COUNT(names) && ret == 0; i++)
+			ret = entry(data, names[i]);
+		return ret;
+	}
 	elsewhere(there, path);
 	return __real_copyoff_sys_list_sysfs(there, entry, data);
 }
@@ -607,6 +742,7 @@ void teardown(void)
 {
 	copyoff_ctx_fini(&ctx);
 	ck_assert_int_eq(w.open, 0);
+	ck_assert_int_eq(w.rings, 0);
 }
 
 /* Only these backends. */

@@ -26,6 +26,7 @@ enum {
 	NODES,
 	REOPENED = 2000, /* is added to the one it is of */
 	CLAIMED = 3000,
+	GENERIC = 4000, /* the character devices of the two namespaces */
 	COMMANDS = 20000,
 	STEPS = 64,
 };
@@ -44,6 +45,7 @@ struct command {
 	uint64_t blocks;
 	int ret;
 	bool old_ioctl;
+	bool flew; /* with others */
 };
 
 struct node {
@@ -76,6 +78,13 @@ struct world {
 	struct step steps[STEPS];
 	size_t n_steps, step;
 	int ioctl64; /* -errno of the newer ioctl */
+	/* Commands in flight can be had; they are carried out in an order made of this. */
+	uint64_t flight;
+	bool generic_moves; /* it has another number when it is open */
+	unsigned generic_read; /* its number, so often */
+	int ring_open, refuse_flight; /* -errno of opening one, and of all commands in it */
+	bool bad; /* the block at this address of the first namespace cannot be read */
+	uint64_t bad_block;
 	int claim; /* -errno */
 	int read_error; /* -errno of the next read of a device */
 	unsigned writes; /* to devices */
@@ -93,7 +102,9 @@ struct world {
 	unsigned n_commands, identifies;
 	struct copyoff_span flushed_in, flushed_out, dropped; /* in the memory, of the last copy */
 	unsigned flushes_after, drops_before; /* out of order */
+	unsigned most_flying; /* commands at the same time */
 	int open; /* descriptors */
+	int rings;
 };
 extern struct world w;
 

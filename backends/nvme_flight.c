@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
+/*
+ * nvme_flight.c - see nvme_flight.h
+ *
+ * Commands are sent in the order of the copy, and come back in any.  They may be
+ * carried out in any order, too: no range of a copy overlaps a destination of it.
+ */
+#include "nvme_flight.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	DEPTH = 8, /* more made nothing faster */
+	LIST_ALIGN = 4096,
+};
+
+/* --- the character device ------------------------------------------------------- */
+
+struct search {
+	uint64_t disk;
+	uint32_t nsid;
+	char *name; /* the answer */
+};
+
+static int rdev_of(uint64_t disk, const char *name, uint64_t *rdev)
+{
+	char attribute[sizeof("device//dev") + COPYOFF_NVME_GENERIC_NAME];
+	size_t len = strlen(name);
+
+	if (len >= COPYOFF_NVME_GENERIC_NAME)
+		return -ENAMETOOLONG;
+	memcpy(attribute, "device/", 7);
+	memcpy(attribute + 7, name, len);
+	memcpy(attribute + 7 + len, "/dev", 5);
+	return copyoff_sysfs_device(disk, attribute, rdev);
+}
+
+/*
+ * Numbers of character devices are given anew.  The directory of the block device,
+ * which the caller has open, still has this one after it was opened: so it is of
+ * the same controller or subsystem, and there a namespace is known by its number.
+ */
+int copyoff_nvme_open_generic(uint64_t disk, uint32_t nsid, const char *name)
+{
+	uint64_t rdev, now;
+	int fd, ret = rdev_of(disk, name, &rdev);
+
+	if (ret < 0)
+		return ret;
+	fd = copyoff_sys_open_nvme_generic(rdev);
+	if (fd < 0)
+		return fd;
+	if (copyoff_sys_nvme_id(fd) == nsid && rdev_of(disk, name, &now) == 0 && now == rdev)
+		return fd;
+	(void)copyoff_sys_close(fd); /* nothing was sent */
+	return -ENXIO;
+}
+
+/* 1 if @name is it: most names there are those of attributes and block devices. */
+static int is_generic(void *data, const char *name)
+{
+	const struct search *search = data;
+	int fd;
+
+	if (strncmp(name, "ng", 2) != 0 || strlen(name) >= COPYOFF_NVME_GENERIC_NAME)
+		return 0;
+	fd = copyoff_nvme_open_generic(search->disk, search->nsid, name);
+	if (fd < 0)
+		return 0;
+	(void)copyoff_sys_close(fd); /* nothing was sent */
+	strcpy(search->name, name);
+	return 1;
+}
+
+void copyoff_nvme_find_generic(uint64_t disk, uint32_t nsid, char name[COPYOFF_NVME_GENERIC_NAME])
+{
+	struct search search = { disk, nsid, name };
+
+	name[0] = '\0';
+	(void)copyoff_sysfs_list(disk, "device", is_generic, &search);
+}
+
+/* --- commands --------------------------------------------------------------------- */
+
+struct slot {
+	unsigned char *list; /* descriptors */
+	struct copyoff_nvme_piece piece;
+	bool flying;
+	int ret; /* when it has come back */
+};
+
+struct flight {
+	struct copyoff_nvme_ring *ring;
+	unsigned depth;
+	struct slot *slots; /* the n-th command is in slot n % depth */
+	unsigned char *lists;
+};
+
+void copyoff_nvme_land(void *keep)
+{
+	struct flight *flight = keep;
+
+	if (flight->ring)
+		copyoff_sys_nvme_ring_close(flight->ring);
+	copyoff_sys_free(flight->lists);
+	copyoff_sys_free(flight->slots);
+	copyoff_sys_free(flight);
+}
+
+static int get_flight(void **keep, unsigned depth)
+{
+	struct flight *flight;
+	int ret = -ENOMEM;
+
+	if (*keep)
+		return 0;
+	flight = copyoff_sys_alloc(sizeof(*flight), sizeof(void *));
+	if (!flight)
+		return ret;
+	*flight = (struct flight){ .depth = depth ? depth : DEPTH };
+	flight->slots = copyoff_sys_alloc(flight->depth * sizeof(struct slot), sizeof(void *));
+	flight->lists =
+		copyoff_sys_alloc((size_t)flight->depth * COPYOFF_NVME_LIST_BYTES, LIST_ALIGN);
+	if (flight->slots && flight->lists)
+		ret = copyoff_sys_nvme_ring_open(flight->depth, &flight->ring);
+	if (ret < 0) {
+		copyoff_nvme_land(flight);
+		return ret;
+	}
+	for (unsigned i = 0; i < flight->depth; i++)
+		flight->slots[i].list = flight->lists + (size_t)i * COPYOFF_NVME_LIST_BYTES;
+	*keep = flight;
+	return 0;
+}
+
+/* One call of copyoff_nvme_fly(). */
+struct run {
+	struct flight *flight;
+	int fd;
+	const struct copyoff_nvme_target *target;
+	struct copyoff_nvme_cursor next; /* what is sent next */
+	/* Numbers of commands: the first one that does not count yet, and of those sent. */
+	unsigned first, sent, flying;
+	bool stop; /* send no more */
+	int err; /* of the ring, in which is left what could not be sent */
+};
+
+static struct slot *slot_of(const struct run *run, unsigned n)
+{
+	return &run->flight->slots[n % run->flight->depth];
+}
+
+static void send_next(struct run *run)
+{
+	const struct copyoff_nvme_target *target = run->target;
+	struct slot *slot = slot_of(run, run->sent);
+
+	copyoff_nvme_next(target, &run->next, slot->list, &slot->piece);
+	run->err = copyoff_sys_nvme_ring_send(run->flight->ring, run->fd,
+					      run->sent % run->flight->depth, &slot->piece.command);
+	if (run->err < 0) {
+		run->stop = true;
+		return;
+	}
+	slot->flying = true;
+	copyoff_nvme_advance(&run->next, slot->piece.total << target->namespace.block_shift);
+	run->sent++;
+	run->flying++;
+}
+
+static bool may_send(const struct run *run)
+{
+	return !run->stop && run->next.i < run->next.n &&
+	       run->sent - run->first < run->flight->depth;
+}
+
+/* Whatever comes back first.  After one that did not do all, no more are sent. */
+static void wait_for_one(struct run *run)
+{
+	unsigned tag;
+	uint64_t result;
+	int ret = copyoff_sys_nvme_ring_wait(run->flight->ring, &tag, &result);
+	struct slot *slot = slot_of(run, tag);
+
+	slot->flying = false;
+	slot->ret = ret;
+	slot->piece.command.result = result;
+	run->stop |= ret != 0;
+	run->flying--;
+}
+
+/*
+ * Move @at behind those that are done without a gap.  When all are back, also behind
+ * what the first one that failed did before it failed, and return how it did.
+ */
+static int count(struct run *run, struct copyoff_nvme_cursor *at)
+{
+	for (; run->first < run->sent; run->first++) {
+		const struct slot *slot = slot_of(run, run->first);
+
+		if (slot->flying || (slot->ret != 0 && run->flying > 0))
+			return 0;
+		copyoff_nvme_advance(at,
+				     copyoff_nvme_piece_done(run->target, &slot->piece, slot->ret));
+		if (slot->ret != 0)
+			return slot->ret;
+	}
+	return 0;
+}
+
+int copyoff_nvme_fly(void **keep, unsigned depth, int fd, const struct copyoff_nvme_target *target,
+		     struct copyoff_nvme_cursor *at)
+{
+	struct run run = { .fd = fd, .target = target, .next = *at };
+	int ret = get_flight(keep, depth);
+
+	if (ret < 0)
+		return ret;
+	run.flight = *keep;
+	do {
+		while (may_send(&run))
+			send_next(&run);
+		if (run.flying > 0)
+			wait_for_one(&run);
+		ret = count(&run, at);
+	} while (run.flying > 0 || may_send(&run));
+	if (run.err < 0) {
+		copyoff_nvme_land(run.flight);
+		*keep = NULL;
+	}
+	return ret ? ret : run.err;
+}
