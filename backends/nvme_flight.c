@@ -8,6 +8,7 @@
 #include "nvme_flight.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -26,13 +27,9 @@ struct search {
 static int rdev_of(uint64_t disk, const char *name, uint64_t *rdev)
 {
 	char attribute[sizeof("device//dev") + COPYOFF_NVME_GENERIC_NAME];
-	size_t len = strlen(name);
 
-	if (len >= COPYOFF_NVME_GENERIC_NAME)
+	if (snprintf(attribute, sizeof(attribute), "device/%s/dev", name) >= (int)sizeof(attribute))
 		return -ENAMETOOLONG;
-	memcpy(attribute, "device/", 7);
-	memcpy(attribute + 7, name, len);
-	memcpy(attribute + 7 + len, "/dev", 5);
 	return copyoff_sysfs_device(disk, attribute, rdev);
 }
 
