@@ -161,6 +161,7 @@ static int odx_probe(const struct copyoff_pair *pair, struct copyoff_offer *offe
 
 /* A command that goes on when it has ended. */
 struct operation {
+	const struct copyoff_offer *offer; /* NULL: nobody is asked whether to go on */
 	int fd;
 	uint8_t action;
 	uint64_t blocks; /* that it was asked for */
@@ -186,6 +187,9 @@ static const struct copyoff_scsi_verdict unexplained =
 	VERDICT(DECLINE, RESOURCE, EIO, "the copy by token failed, and the device did not say why");
 static const struct copyoff_scsi_verdict too_long =
 	VERDICT(DECLINE, RESOURCE, ETIMEDOUT, "the copy by token took too long");
+
+static const struct copyoff_scsi_verdict canceled =
+	VERDICT(DECLINE, RESOURCE, ECANCELED, "the copy by token was canceled");
 
 /* The answer is in state->buf; what @info points at is there. */
 static struct copyoff_scsi_verdict ask_once(const struct operation *op, struct state *state,
@@ -234,6 +238,8 @@ static struct copyoff_scsi_verdict ask(const struct operation *op, struct state 
 			return verdict;
 		if (copyoff_sys_now() - start >= patience)
 			return too_long;
+		if (op->offer && copyoff_canceled(op->offer))
+			return canceled;
 		wait_a_while(info->delay, &delay);
 	}
 }
@@ -289,6 +295,7 @@ static void stop(struct operation *op, struct state *state)
 	struct copyoff_scsi_token_information info;
 	struct copyoff_scsi_verdict verdict;
 
+	op->offer = NULL;
 	(void)copyoff_scsi_send(op->fd, &command); /* what came of it is asked next */
 	if (op->action != COPYOFF_SCSI_WRITE_USING_TOKEN)
 		return;
@@ -382,7 +389,8 @@ static size_t part_of(const struct call *c, uint64_t skip, uint64_t most,
 /* A token for what begins at @skip: op.done blocks of it. */
 static struct operation populate(const struct call *c, uint64_t skip, uint64_t blocks)
 {
-	struct operation op = { .fd = c->pair->in.fd,
+	struct operation op = { .offer = c->offer,
+				.fd = c->pair->in.fd,
 				.action = COPYOFF_SCSI_POPULATE_TOKEN,
 				.blocks = blocks };
 	struct copyoff_scsi_range ranges[RANGES_MOST];
@@ -398,7 +406,8 @@ static struct operation populate(const struct call *c, uint64_t skip, uint64_t b
 static struct operation write_token(const struct call *c, uint64_t skip, uint64_t blocks,
 				    uint64_t offset)
 {
-	struct operation op = { .fd = c->pair->out.fd,
+	struct operation op = { .offer = c->offer,
+				.fd = c->pair->out.fd,
 				.action = COPYOFF_SCSI_WRITE_USING_TOKEN,
 				.blocks = blocks };
 	struct copyoff_scsi_range ranges[RANGES_MOST];

@@ -234,7 +234,8 @@ struct copyoff_opts {
 	/*
 	 * Called after each piece with the bytes completed so far and the
 	 * bytes to do (never less; when the size of the input is not known,
-	 * the length asked for).  Non-zero cancels: the call returns the
+	 * the length asked for); and while a device that copies by itself can
+	 * be stopped (odx), with the same numbers.  Non-zero cancels: the call returns the
 	 * prefix, or fails with ECANCELED if there is none.  It must not use
 	 * the context.
 	 */

@@ -112,6 +112,15 @@ struct copyoff_offer {
 	 */
 	bool interrupted;
 
+	/*
+	 * Set by the core around copy(): has the user canceled?  To be asked
+	 * by those who wait for a device, some times a second, by way of
+	 * copyoff_canceled().  Then copy() stops what it began, and returns
+	 * what is certain.
+	 */
+	bool (*canceled)(void *data);
+	void *canceled_data;
+
 	/* The core's own. */
 	enum { COPYOFF_OFFER_UNKNOWN, COPYOFF_OFFER_OPEN, COPYOFF_OFFER_DECLINED } state;
 	bool probed_ok; /* release() is due */
@@ -135,6 +144,11 @@ struct copyoff_offer {
  */
 int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int err,
 		    const char *text, const char *remedy);
+
+static inline bool copyoff_canceled(const struct copyoff_offer *offer)
+{
+	return offer->canceled && offer->canceled(offer->canceled_data);
+}
 
 /*
  * For backends that stack: find the most preferred stateless backend that can

@@ -245,6 +245,22 @@ static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64
 	return 1;
 }
 
+/* Asked by a backend that waits: nothing more is done, and the user may have had enough. */
+static bool is_canceled(void *data)
+{
+	struct copyoff_run *run = data;
+	const struct copyoff_ctx *ctx = run->ctx;
+
+	if (!run->canceled && ctx->progress)
+		run->canceled = ctx->progress(ctx->progress_data, run->at.done, run->total) != 0;
+	return run->canceled;
+}
+
+static int canceled(struct copyoff_run *run)
+{
+	return copyoff_fail(run->ctx, -ECANCELED, "canceled by the progress callback");
+}
+
 /* One operation at the cursor.  1: go on; 0: end of the input; -errno. */
 static int step(struct copyoff_run *run)
 {
@@ -277,16 +293,23 @@ static int step(struct copyoff_run *run)
 			return no_backend(run, src, dst, len);
 	}
 	copyoff_split_batch(run, src, dst, &op);
+	op.offer->canceled = is_canceled;
+	op.offer->canceled_data = run;
 	ret = copyoff_engine_attempt(run->ctx, &run->route->pair, &op, run->batch);
-	if (ret == COPYOFF_DECLINE) {
+	op.offer->canceled = NULL;
+	if (ret == COPYOFF_DECLINE && !run->canceled) {
 		op.offer->state = COPYOFF_OFFER_DECLINED;
 		return 1;
 	}
+	if (ret == COPYOFF_DECLINE)
+		return canceled(run);
 	if (ret <= 0)
 		return (int)ret;
 	ret = accept(run, &op, (uint64_t)ret);
 	if (ret < 0)
 		return (int)ret;
+	if (run->canceled)
+		return canceled(run);
 	if (op.offer->interrupted && run->at.range < run->n)
 		return copyoff_fail(run->ctx, -EINTR, "interrupted by a signal");
 	return 1;
@@ -301,7 +324,7 @@ static int report_progress(struct copyoff_run *run)
 	run->reported = run->at.done;
 	if (ctx->progress(ctx->progress_data, run->at.done, run->total) == 0)
 		return 1;
-	return copyoff_fail(ctx, -ECANCELED, "canceled by the progress callback");
+	return canceled(run);
 }
 
 /* From the cursor to the end.  0, or -errno of what stopped it. */
@@ -397,6 +420,7 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	run.before = before;
 	run.total = bytes_to_do(&run);
 	run.reported = 0;
+	run.canceled = false;
 	run.holes_lost = false;
 	run.size_limit = INT64_MAX;
 	if (out->kind == COPYOFF_KIND_REGULAR)

@@ -32,6 +32,7 @@ struct copyoff_run {
 	uint64_t before; /* bytes copied by the same call of the user before this run */
 	uint64_t total; /* bytes to do, for progress */
 	uint64_t reported; /* by the last progress callback */
+	bool canceled; /* by the progress callback */
 	/*
 	 * RLIMIT_FSIZE, and the largest offset there is.  The kernel stops a
 	 * write there, and kills a process that goes on by SIGXFSZ.

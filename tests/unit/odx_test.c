@@ -442,6 +442,45 @@ START_TEST(test_slow_write)
 }
 END_TEST
 
+/* The user says stop, the third time that he is asked. */
+static int stop_soon(void *data, uint64_t done, uint64_t total)
+{
+	unsigned *asked = data;
+
+	ck_assert_uint_eq(done, 0);
+	ck_assert_uint_eq(total, 1 << 20);
+	return ++*asked == 3;
+}
+
+/* While the token is made (nothing is copied), or while it is written. */
+START_TEST(test_canceled)
+{
+	unsigned asked = 0;
+	int64_t ret;
+
+	w.answer = _i ? slow_write : NULL;
+	faults()->polls = !_i;
+	faults()->stall_ms = 300 * 1000;
+	ctx.progress = stop_soon;
+	ctx.progress_data = &asked;
+	world_use("odx,readwrite");
+	ret = world_copy(A1, 0, B1, 0, 1 << 20, 0);
+	ck_assert_uint_eq(asked, 3);
+	ck_assert_uint_eq(counts()->copy[ABORT], 1);
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+	ck_assert_int_eq(ctx.result.error, ECANCELED);
+	ck_assert_uint_lt(w.clock / 1000 / 1000, 10 * 1000);
+	ck_assert_int_eq(ret,
+			 world_copied_by("odx") ? (int64_t)world_copied_by("odx") : -ECANCELED);
+	ck_assert_int_le(ret, _i ? 1 << 19 : -ECANCELED);
+	/* The device is as good as before. */
+	ctx.progress = NULL;
+	faults()->stall_ms = 0;
+	w.answer = NULL;
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), 1 << 20);
+}
+END_TEST
+
 /* A copy that goes on for ever, where nobody can stop it: that is an error. */
 static int endless_write(unsigned lun, struct copyoff_scsi_command *c)
 {
@@ -1155,6 +1194,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_delays, 0, 6);
 	tcase_add_test(tc, test_too_slow);
 	tcase_add_test(tc, test_slow_write);
+	tcase_add_loop_test(tc, test_canceled, 0, 2);
 	tcase_add_test(tc, test_out_of_control);
 	tcase_add_test(tc, test_short_token);
 	tcase_add_test(tc, test_short_writes);
