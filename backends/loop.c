@@ -326,27 +326,39 @@ static int64_t copy_range(const struct copyoff_pair *pair, struct copyoff_offer 
 	return copyoff_bracket_copy(&state->bracket, pair, offer, &from, copy_call, &call);
 }
 
-/* For the next call: this one's ranges were cut for what there was before. */
-static int64_t start_anew(const struct copyoff_pair *pair, struct copyoff_offer *offer,
-			  struct state *state)
+/* Would the core, which went by @before, cut the ranges and choose the backend likewise? */
+static bool same_terms(const struct copyoff_offer *before, const struct copyoff_offer *now)
 {
+	return before->traits == now->traits && before->base_in == now->base_in &&
+	       before->base_out == now->base_out && before->limits.align == now->limits.align &&
+	       before->limits.min_total == now->limits.min_total &&
+	       before->limits.max_range == now->limits.max_range;
+}
+
+/* 0: the ranges fit what there is now. */
+static int find_again(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+		      struct state *state)
+{
+	const struct copyoff_offer before = *offer;
 	int ret = find_files(pair, state, offer);
 
-	return ret ? ret
-		   : copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
-				     "a loop device was set up anew", "");
+	if (ret == 0 && !same_terms(&before, offer))
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
+				       "a loop device was set up anew", "");
+	return ret;
 }
 
 static int64_t loop_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			 const struct copyoff_range *ranges, size_t n)
 {
 	struct state *state = offer->priv;
-	int64_t ret;
+	int64_t ret = 0;
 
 	(void)n; /* limits.max_ranges is 1 */
 	if (!state->bracket.valid || !copyoff_bracket_holds(&state->bracket, pair))
-		return start_anew(pair, offer, state);
-	ret = copyoff_check_destination(&pair->out, offer);
+		ret = find_again(pair, offer, state);
+	if (ret == 0)
+		ret = copyoff_check_destination(&pair->out, offer);
 	if (ret == 0)
 		ret = open_files(pair, state, offer);
 	if (ret == 0)

@@ -39,7 +39,7 @@ static bool can_clone(const struct files *f)
 
 int files_init(struct files *f, const char *fs, const char *dir)
 {
-	f->fs = fs;
+	*f = (struct files){ .fs = fs };
 	if (snprintf(f->in_path, sizeof(f->in_path), "%s/bench.in", dir) >= (int)sizeof(f->in_path))
 		return -ENAMETOOLONG;
 	snprintf(f->out_path, sizeof(f->out_path), "%s/bench.out", dir);

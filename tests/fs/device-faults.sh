@@ -299,7 +299,7 @@ for try in 1 2 3 4 5; do
 	((try < 5)) || die "the devices cannot be set up anew"
 	detach_all || die "losetup -d"
 done
-expect "first_ret=$size" "first_loop=$size" "ret=$size"
+expect "first_ret=$size" "first_loop=$size" "ret=$size" "loop=$size"
 sync "$b"
 holds "$mnt/b.image" $size
 cmp -i "0:$guard" -n $size "$work/src2" "$mnt/b2.image" || die "not a copy of the second file"
