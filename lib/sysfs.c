@@ -99,7 +99,7 @@ int copyoff_sysfs_device(uint64_t dev, const char *attribute, uint64_t *value)
 
 int copyoff_sysfs_sectors(uint64_t dev, const char *attribute, uint64_t *bytes)
 {
-	uint64_t sectors;
+	uint64_t sectors = 0;
 	int ret = copyoff_sysfs_number(dev, attribute, &sectors);
 
 	if (ret < 0)

@@ -17,7 +17,7 @@ make_work
 # build_tree OPTION...: everything, with warnings as errors
 build_tree() {
 	rm -rf "$build"
-	run 0 cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DCOPYOFF_WERROR=ON "$@"
+	run 0 cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCOPYOFF_WERROR=ON "$@"
 	grep '^-- Backend' "$work/.log/out"
 	run 0 cmake --build "$build"
 }
