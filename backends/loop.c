@@ -331,8 +331,15 @@ static bool same_terms(const struct copyoff_offer *before, const struct copyoff_
 {
 	return before->traits == now->traits && before->base_in == now->base_in &&
 	       before->base_out == now->base_out && before->limits.align == now->limits.align &&
-	       before->limits.min_total == now->limits.min_total &&
-	       before->limits.max_range == now->limits.max_range;
+	       before->limits.min_total == now->limits.min_total;
+}
+
+/* Is it what the arguments of the call were checked against? */
+static bool as_checked(const struct copyoff_end *end, const struct copyoff_side *side)
+{
+	return !side->is_device ||
+	       (copyoff_same_place(&end->place, &side->chain.place) &&
+		end->place.base == side->chain.place.base && end->size == side->size);
 }
 
 /* 0: the ranges fit what there is now. */
@@ -342,7 +349,9 @@ static int find_again(const struct copyoff_pair *pair, struct copyoff_offer *off
 	const struct copyoff_offer before = *offer;
 	int ret = find_files(pair, state, offer);
 
-	if (ret == 0 && !same_terms(&before, offer))
+	if (ret == 0 &&
+	    (!same_terms(&before, offer) || !as_checked(&pair->in, &state->bracket.in) ||
+	     !as_checked(&pair->out, &state->bracket.out)))
 		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0,
 				       "a loop device was set up anew", "");
 	return ret;

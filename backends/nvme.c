@@ -30,7 +30,8 @@ struct state {
 	struct copyoff_bracket bracket;
 	struct copyoff_nvme_target target;
 	bool old_ioctl; /* the kernel does not know the newer one */
-	bool one_at_a_time; /* several in flight did not work */
+	bool one_at_a_time; /* several in flight cannot be had */
+	bool alone; /* one in flight failed: the next one is sent alone */
 	char generic[COPYOFF_NVME_GENERIC_NAME]; /* character device; "": not looked for */
 };
 _Static_assert(sizeof(((struct state *)0)->buf) >= COPYOFF_NVME_IDENTIFY_BYTES,
@@ -400,7 +401,7 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 
 	copyoff_bracket_find(&state->bracket, pair);
 	state->generic[0] = '\0';
-	state->one_at_a_time = false;
+	state->one_at_a_time = state->alone = false;
 	if (is_stacked(&state->bracket.in) || is_stacked(&state->bracket.out))
 		return not_a_namespace(offer);
 	ret = find_namespaces(pair, state, offer);
@@ -546,30 +547,45 @@ static int open_generic(struct state *state)
 {
 	const uint64_t disk = state->bracket.out.chain.lowest;
 	const uint32_t nsid = state->target.nsid;
+	int ret = 0;
 
 	if (!state->generic[0])
-		copyoff_nvme_find_generic(disk, nsid, state->generic);
-	if (!state->generic[0])
-		return -ENXIO;
-	return copyoff_nvme_open_generic(disk, nsid, state->generic);
+		ret = copyoff_nvme_find_generic(disk, nsid, state->generic);
+	return ret < 0 ? ret : copyoff_nvme_open_generic(disk, nsid, state->generic);
+}
+
+/* Not here, as opposed to not now. */
+static bool is_refusal(int err)
+{
+	static const int refusals[] = { -ENOSYS, -EOPNOTSUPP, -ENOTTY, -EINVAL,
+					-EACCES, -EPERM,      -ENOENT, -ENXIO };
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		if (err == refusals[i])
+			return true;
+	}
+	return false;
 }
 
 /*
  * Several commands at the same time, where that can be had, until one fails: @at is
- * then behind what certainly was copied.
+ * then behind what certainly was copied, and that one comes first the next time.
  */
 static int copy_in_flight(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			  struct state *state, struct copyoff_nvme_cursor *at)
 {
+	const bool alone = state->alone;
 	int fd, ret;
 
-	if (state->one_at_a_time || pair->depth == 1 || is_one_command(state, at))
+	state->alone = false;
+	if (alone || state->one_at_a_time || pair->depth == 1 || is_one_command(state, at))
 		return 0;
 	fd = open_generic(state);
 	ret = fd < 0 ? fd : copyoff_nvme_fly(offer->keep, pair->depth, fd, &state->target, at);
 	if (fd >= 0)
 		(void)copyoff_sys_close(fd); /* it has nothing to say */
-	state->one_at_a_time = ret < 0 && at->done == 0;
+	state->one_at_a_time = at->done == 0 && is_refusal(ret);
+	state->alone = at->done > 0 && ret != 0;
 	return ret;
 }
 

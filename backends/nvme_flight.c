@@ -54,6 +54,11 @@ int copyoff_nvme_open_generic(uint64_t disk, uint32_t nsid, const char *name)
 	return -ENXIO;
 }
 
+static bool is_short_of(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
+
 /* 1 if @name is it: most names there are those of attributes and block devices. */
 static int is_generic(void *data, const char *name)
 {
@@ -64,18 +69,20 @@ static int is_generic(void *data, const char *name)
 		return 0;
 	fd = copyoff_nvme_open_generic(search->disk, search->nsid, name);
 	if (fd < 0)
-		return 0;
+		return is_short_of(fd) ? fd : 0;
 	(void)copyoff_sys_close(fd); /* nothing was sent */
 	strcpy(search->name, name);
 	return 1;
 }
 
-void copyoff_nvme_find_generic(uint64_t disk, uint32_t nsid, char name[COPYOFF_NVME_GENERIC_NAME])
+int copyoff_nvme_find_generic(uint64_t disk, uint32_t nsid, char name[COPYOFF_NVME_GENERIC_NAME])
 {
 	struct search search = { disk, nsid, name };
+	int ret = copyoff_sysfs_list(disk, "device", is_generic, &search);
 
-	name[0] = '\0';
-	(void)copyoff_sysfs_list(disk, "device", is_generic, &search);
+	if (ret > 0)
+		return 0;
+	return is_short_of(ret) ? ret : -ENXIO;
 }
 
 /* --- commands --------------------------------------------------------------------- */

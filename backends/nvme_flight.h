@@ -11,9 +11,10 @@ enum { COPYOFF_NVME_GENERIC_NAME = 32 }; /* "ng0n1" */
 
 /*
  * The character device of a namespace whose block device is @disk and whose number
- * is @nsid, in @name, "" if there is none that may be used.
+ * is @nsid, in @name.  -ENXIO if there is none that may be used, others for want of
+ * memory or descriptors.
  */
-void copyoff_nvme_find_generic(uint64_t disk, uint32_t nsid, char name[COPYOFF_NVME_GENERIC_NAME]);
+int copyoff_nvme_find_generic(uint64_t disk, uint32_t nsid, char name[COPYOFF_NVME_GENERIC_NAME]);
 /* Opens it.  -errno if it is not there any more, or belongs to another namespace. */
 int copyoff_nvme_open_generic(uint64_t disk, uint32_t nsid, const char *name);
 

@@ -18,7 +18,7 @@
 enum {
 	/* To find out all that is needed costs as much as copying some 100 KiB. */
 	LEAST_ONCE = 1 << 20,
-	/* Bytes in one operation, which cannot be interrupted. */
+	/* Bytes in one operation, which only the progress callback can stop. */
 	TOTAL_MOST = 256 << 20,
 	RANGES_MOST = COPYOFF_SCSI_SEGMENTS_MOST,
 	LIST_IDS = 3, /* that are tried for one command */
@@ -285,10 +285,10 @@ static bool is_unknown(const struct copyoff_scsi_verdict *verdict)
 }
 
 /*
- * It is not known whether the operation is running.  One that writes must not go on
- * when the copy is over: it would write over what comes there later.
+ * It is not known whether the operation is running, or it is not to.  One that writes
+ * must not go on when the copy is over: it would write over what comes there later.
  */
-static void stop(struct operation *op, struct state *state)
+static void stop(struct operation *op, struct state *state, uint64_t patience)
 {
 	struct copyoff_scsi_command command =
 		copyoff_scsi_copy_out(COPYOFF_SCSI_ABORT, op->list_id, NULL, 0);
@@ -299,7 +299,7 @@ static void stop(struct operation *op, struct state *state)
 	(void)copyoff_scsi_send(op->fd, &command); /* what came of it is asked next */
 	if (op->action != COPYOFF_SCSI_WRITE_USING_TOKEN)
 		return;
-	verdict = ask(op, state, LAST_PATIENCE, &info);
+	verdict = ask(op, state, patience, &info);
 	if (verdict.action == COPYOFF_SCSI_GOOD)
 		op->done = believed(op, &info);
 	else
@@ -317,7 +317,8 @@ static void follow(struct operation *op, struct state *state)
 		note(op, state, &info);
 	} else if (!is_unknown(&verdict)) {
 		op->verdict = verdict;
-		stop(op, state);
+		/* A device that knows no way to stop does what it was asked to. */
+		stop(op, state, verdict.error == ECANCELED ? PATIENCE : LAST_PATIENCE);
 	} else if (op->verdict.action == COPYOFF_SCSI_GOOD) {
 		op->verdict = forgotten;
 	}

@@ -4,7 +4,7 @@
  *
  * Nothing else in lib/ and backends/ talks to the kernel, so a test can fail
  * each call by wrapping one symbol (tests/fault).  All functions return a
- * negative errno on failure, and retry nothing.
+ * negative errno on failure, and retry nothing but a wait.
  *
  * sys_linux.c implements them for Linux, sys_posix.c with nothing but POSIX;
  * what a system does not have returns -ENOSYS.

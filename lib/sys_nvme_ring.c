@@ -77,9 +77,7 @@ int copyoff_sys_nvme_ring_send(struct copyoff_nvme_ring *ring, int fd, unsigned 
 	entry->cmd_op = NVME_URING_CMD_IO;
 	entry->user_data = tag;
 	memcpy((char *)entry + COMMAND_OFFSET, &passed, sizeof(passed));
-	do {
-		ret = io_uring_submit(&ring->uring);
-	} while (ret == -EINTR);
+	ret = io_uring_submit(&ring->uring);
 	return ret < 0 ? ret : ret == 1 ? 0 : -EIO;
 }
 

@@ -136,8 +136,6 @@ WRAP_PLAIN(int, nvme_ring_send,
 	   (struct copyoff_nvme_ring * ring, int fd, unsigned tag,
 	    const struct copyoff_nvme_command *command),
 	   (ring, fd, tag, command))
-WRAP_PLAIN(int, nvme_ring_wait, (struct copyoff_nvme_ring * ring, unsigned *tag, uint64_t *result),
-	   (ring, tag, result))
 WRAP_PLAIN(int, scsi_command, (int fd, struct copyoff_scsi_command *command), (fd, command))
 WRAP_PLAIN(int, block_copy, (int fd, uint32_t request, void *arg), (fd, request, arg))
 WRAP_PLAIN(ssize_t, read_sysfs, (const char *path, char *buf, size_t size), (path, buf, size))
@@ -150,6 +148,15 @@ WRAP_PLAIN(int64_t, fs_type, (int fd), (fd))
 WRAP_PLAIN(int64_t, clone_align, (int fd), (fd))
 WRAP_PLAIN(int64_t, seek_data, (int fd, int64_t off), (fd, off))
 WRAP_PLAIN(int64_t, seek_hole, (int fd, int64_t off), (fd, off))
+
+/* The command comes back, whatever is said of it. */
+WRAP(int, nvme_ring_wait, (struct copyoff_nvme_ring * ring, unsigned *tag, uint64_t *result))
+{
+	bool strike = inject_strike(FAULT_nvme_ring_wait);
+	int ret = __real_copyoff_sys_nvme_ring_wait(ring, tag, result);
+
+	return strike ? -inject.fault.err : ret;
+}
 
 WRAP(void, nvme_ring_close, (struct copyoff_nvme_ring * ring))
 {

@@ -159,6 +159,43 @@ START_TEST(test_canceled)
 }
 END_TEST
 
+/*
+ * One that is not the first: those before it count, and it is sent once more, alone.
+ * How often it is, in any order of execution, shows its address.
+ */
+START_TEST(test_failed_later)
+{
+	const int errs[] = { -EINTR, -EIO, 0x281, 0x371 };
+	const uint64_t bad = (nodes[2].base + 3 * PIECE) / BLOCK;
+	unsigned sent = 0;
+
+	fly((unsigned)_i);
+	w.failing = bad;
+	w.fails = errs[_i % 4];
+	use("nvme,readwrite");
+	ck_assert_int_eq(copy(PART1, 0, PART2, 0, PIECES * PIECE, 0), PIECES * PIECE);
+	ck_assert_uint_eq(copied_by("nvme"), 3 * PIECE);
+	ck_assert_uint_eq(copied_by("readwrite"), (PIECES - 3) * PIECE);
+	for (unsigned i = 0; i < w.n_commands; i++)
+		sent += w.commands[i].sdlba == bad;
+	ck_assert_uint_eq(sent, 2);
+	ck_assert(!w.commands[w.n_commands - 1].flew);
+}
+END_TEST
+
+/* Not now, but the next time. */
+START_TEST(test_short_of_descriptors)
+{
+	fly(0);
+	w.open_generic = _i ? -ENOMEM : -EMFILE;
+	use("nvme");
+	ck_assert_int_eq(copy(PART1, 0, PART2, 0, PIECES * PIECE, 0), PIECES * PIECE);
+	ck_assert_uint_eq(flown(), 0);
+	ck_assert_int_eq(copy(PART1, 0, PART2, 0, PIECES * PIECE, 0), PIECES * PIECE);
+	ck_assert_uint_eq(flown(), PIECES);
+}
+END_TEST
+
 /* It comes back: those before it count, and it is sent again. */
 START_TEST(test_retry)
 {
@@ -240,6 +277,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_bad_block, 0, PIECES * 3 / 4);
 	tcase_add_loop_test(tc, test_part_of_a_command, 0, ORDERS);
 	tcase_add_loop_test(tc, test_canceled, 0, ORDERS);
+	tcase_add_loop_test(tc, test_failed_later, 0, 4 * ORDERS);
+	tcase_add_loop_test(tc, test_short_of_descriptors, 0, 2);
 	tcase_add_loop_test(tc, test_retry, 0, ORDERS);
 	tcase_add_loop_test(tc, test_narrower, 0, ORDERS);
 	tcase_add_loop_test(tc, test_no_flight, 0, 4);

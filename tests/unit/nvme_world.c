@@ -237,7 +237,9 @@ static int copy_command(struct copyoff_nvme_command *c, bool old_ioctl)
 	c->result = 0;
 	if (log->ret)
 		return log->ret;
-	if (!is_bad(c, &step) && w.step < w.n_steps)
+	if (w.failing && log->sdlba == w.failing)
+		step.ret = w.fails;
+	else if (!is_bad(c, &step) && w.step < w.n_steps)
 		step = w.steps[w.step++];
 	log->ret = carry_out(c, &step, log->n);
 	c->result = (uint64_t)0xabcdef01 << 32 | (step.lies ? step.dword0 : step.ranges);
@@ -354,6 +356,10 @@ int __wrap_copyoff_sys_open_nvme_generic(uint64_t rdev)
 
 	if (ret < 0)
 		return ret;
+	ret = w.open_generic;
+	w.open_generic = 0;
+	if (ret < 0)
+		return ret;
 	ck_assert(rdev == DEV(240, 0) || rdev == DEV(240, OTHER - DISK));
 	w.open++;
 	return GENERIC + (int)(rdev & UINT32_MAX);
@@ -408,8 +414,9 @@ int __wrap_copyoff_sys_nvme_ring_send(struct copyoff_nvme_ring *ring, int fd, un
 	}
 	ring->flying[ring->n].tag = tag;
 	ring->flying[ring->n].command = *command;
-	if (++ring->n > w.most_flying)
-		w.most_flying = ring->n;
+	w.flying = ++ring->n;
+	if (w.flying > w.most_flying)
+		w.most_flying = w.flying;
 	return 0;
 }
 
@@ -433,6 +440,7 @@ int __wrap_copyoff_sys_nvme_ring_wait(struct copyoff_nvme_ring *ring, unsigned *
 		w.commands[w.n_commands - 1].flew = true;
 	}
 	ring->flying[i] = ring->flying[--ring->n];
+	w.flying = ring->n;
 	return ret;
 }
 
@@ -518,6 +526,7 @@ int __wrap_copyoff_sys_open_mountinfo(void)
 int __wrap_copyoff_sys_close(int fd)
 {
 	w.open--;
+	ck_assert(fd < GENERIC || w.flying == 0);
 	if (fd >= DISK)
 		return 0;
 	return close(fd) < 0 ? -errno : 0;

@@ -80,9 +80,12 @@ struct world {
 	int ioctl64; /* -errno of the newer ioctl */
 	/* Commands in flight can be had; they are carried out in an order made of this. */
 	uint64_t flight;
+	int open_generic; /* -errno of opening the character device, once */
 	bool generic_moves; /* it has another number when it is open */
 	unsigned generic_read; /* its number, so often */
 	int ring_open, refuse_flight; /* -errno of opening one, and of all commands in it */
+	uint64_t failing; /* commands to this address, unless 0, fail like this */
+	int fails; /* status, or -errno */
 	bool bad; /* the block at this address of the first namespace cannot be read */
 	uint64_t bad_block;
 	int claim; /* -errno */
@@ -102,7 +105,7 @@ struct world {
 	unsigned n_commands, identifies;
 	struct copyoff_span flushed_in, flushed_out, dropped; /* in the memory, of the last copy */
 	unsigned flushes_after, drops_before; /* out of order */
-	unsigned most_flying; /* commands at the same time */
+	unsigned flying, most_flying; /* commands at the same time */
 	int open; /* descriptors */
 	int rings;
 };

@@ -498,20 +498,20 @@ START_TEST(test_canceled_write)
 }
 END_TEST
 
-static int five_seconds(unsigned lun, struct copyoff_scsi_command *c)
+static int half_a_minute(unsigned lun, struct copyoff_scsi_command *c)
 {
 	if (c->cdb[0] == 0x83 && c->cdb[1] != ABORT) {
 		faults()->polls = c->cdb[1] == WRITE;
-		faults()->stall_ms = c->cdb[1] == WRITE ? 5000 : 0;
+		faults()->stall_ms = c->cdb[1] == WRITE ? 30 * 1000 : 0;
 	}
 	return world_ask_target(lun, c);
 }
 
-/* The device does not stop at once: it is waited for, and has then done all. */
+/* The device cannot be stopped: it is waited for, and has then done all. */
 START_TEST(test_canceled_too_late)
 {
 	without(0, SCSI_TARGET_NO_ABORT);
-	w.answer = five_seconds;
+	w.answer = half_a_minute;
 	be_canceled(3);
 	ck_assert_uint_eq(world_copied_by("odx"), 2 << 20);
 }
@@ -524,6 +524,54 @@ static int endless_write(unsigned lun, struct copyoff_scsi_command *c)
 		faults()->polls = c->cdb[1] == WRITE ? FOREVER : 0;
 	return world_ask_target(lun, c);
 }
+
+/* Not even then. */
+START_TEST(test_canceled_out_of_control)
+{
+	struct user user = { 3, 0 };
+
+	without(0, SCSI_TARGET_NO_ABORT);
+	w.answer = endless_write;
+	ctx.progress = stop_soon;
+	ctx.progress_data = &user;
+	world_use("odx,readwrite");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), -ETIMEDOUT);
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+}
+END_TEST
+
+/* Says stop in the middle of the second operation. */
+static int stop_behind(void *data, uint64_t done, uint64_t total)
+{
+	uint64_t *before = data;
+	const bool waits = done > 0 && done == *before;
+
+	(void)total;
+	ck_assert_uint_ge(done, *before);
+	*before = done;
+	return waits;
+}
+
+/* What the operations before it have done counts. */
+START_TEST(test_canceled_later)
+{
+	const unsigned flags = _i ? COPYOFF_REQUIRE_OFFLOAD : 0;
+	uint64_t before = 0;
+	int64_t ret;
+
+	limited(&(struct scsi_target_limits){ .token_blocks = 512 }, 0, 0);
+	w.answer = half_a_minute;
+	ctx.progress = stop_behind;
+	ctx.progress_data = &before;
+	world_use("odx,readwrite");
+	ret = world_copy(A1, 0, B1, 0, 1 << 20, flags);
+	ck_assert_int_ge(ret, 512 * 512);
+	ck_assert_int_lt(ret, 1 << 20);
+	ck_assert_int_eq(ret, (int64_t)world_copied_by("odx"));
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+	ck_assert_int_eq(ctx.result.error, ECANCELED);
+}
+END_TEST
 
 START_TEST(test_out_of_control)
 {
@@ -1233,6 +1281,8 @@ int main(void)
 	tcase_add_test(tc, test_canceled_token);
 	tcase_add_loop_test(tc, test_canceled_write, 0, 2);
 	tcase_add_test(tc, test_canceled_too_late);
+	tcase_add_test(tc, test_canceled_out_of_control);
+	tcase_add_loop_test(tc, test_canceled_later, 0, 2);
 	tcase_add_test(tc, test_out_of_control);
 	tcase_add_test(tc, test_short_token);
 	tcase_add_test(tc, test_short_writes);
