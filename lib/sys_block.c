@@ -4,12 +4,11 @@
  * cache, the devices and files that lie beneath, and what makes them copy
  */
 #define _GNU_SOURCE
-#include "sys.h"
+#include "sys_nvme.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/nvme_ioctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -331,23 +330,10 @@ int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 		[COPYOFF_NVME_IO] = NVME_IOCTL_IO64_CMD,
 		[COPYOFF_NVME_IO_OLD] = NVME_IOCTL_IO_CMD,
 	};
-	/* Up to the result, whose offset differs, the two structures are the same. */
 	union {
 		struct nvme_passthru_cmd narrow;
 		struct nvme_passthru_cmd64 wide;
-	} arg = { .wide = {
-			  .opcode = command->opcode,
-			  .nsid = command->nsid,
-			  .cdw3 = command->cdw3,
-			  .addr = (uint64_t)(uintptr_t)command->data,
-			  .data_len = command->len,
-			  .cdw10 = command->cdw[0],
-			  .cdw11 = command->cdw[1],
-			  .cdw12 = command->cdw[2],
-			  .cdw13 = command->cdw[3],
-			  .cdw14 = command->cdw[4],
-			  .cdw15 = command->cdw[5],
-		  } };
+	} arg = { .wide = copyoff_nvme_passthru(command) };
 	long ret = syscall(SYS_ioctl, fd, requests[queue], &arg);
 
 	if (ret < 0)

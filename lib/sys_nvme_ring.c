@@ -11,8 +11,9 @@
 #include <errno.h>
 
 #ifdef COPYOFF_LIBURING
+#include "sys_nvme.h"
+
 #include <liburing.h>
-#include <linux/nvme_ioctl.h>
 #include <stdlib.h>
 #include <string.h>
 #endif
@@ -23,6 +24,10 @@
 enum { ENTRY_BYTES = 128, COMMAND_OFFSET = 48 };
 _Static_assert(COMMAND_OFFSET + sizeof(struct nvme_uring_cmd) <= ENTRY_BYTES,
 	       "the command is in the entry");
+_Static_assert(sizeof(struct nvme_uring_cmd) == offsetof(struct nvme_passthru_cmd64, result) &&
+		       offsetof(struct nvme_uring_cmd, cdw15) ==
+			       offsetof(struct nvme_passthru_cmd64, cdw15),
+	       "it is that of the ioctl, without its result");
 
 struct copyoff_nvme_ring {
 	struct io_uring uring;
@@ -53,19 +58,7 @@ void copyoff_sys_nvme_ring_close(struct copyoff_nvme_ring *ring)
 int copyoff_sys_nvme_ring_send(struct copyoff_nvme_ring *ring, int fd, unsigned tag,
 			       const struct copyoff_nvme_command *command)
 {
-	const struct nvme_uring_cmd passed = {
-		.opcode = command->opcode,
-		.nsid = command->nsid,
-		.cdw3 = command->cdw3,
-		.addr = (uint64_t)(uintptr_t)command->data,
-		.data_len = command->len,
-		.cdw10 = command->cdw[0],
-		.cdw11 = command->cdw[1],
-		.cdw12 = command->cdw[2],
-		.cdw13 = command->cdw[3],
-		.cdw14 = command->cdw[4],
-		.cdw15 = command->cdw[5],
-	};
+	const struct nvme_passthru_cmd64 passed = copyoff_nvme_passthru(command);
 	struct io_uring_sqe *entry = io_uring_get_sqe(&ring->uring);
 	int ret;
 
@@ -76,7 +69,7 @@ int copyoff_sys_nvme_ring_send(struct copyoff_nvme_ring *ring, int fd, unsigned 
 	entry->fd = fd;
 	entry->cmd_op = NVME_URING_CMD_IO;
 	entry->user_data = tag;
-	memcpy((char *)entry + COMMAND_OFFSET, &passed, sizeof(passed));
+	memcpy((char *)entry + COMMAND_OFFSET, &passed, sizeof(struct nvme_uring_cmd));
 	ret = io_uring_submit(&ring->uring);
 	return ret < 0 ? ret : ret == 1 ? 0 : -EIO;
 }

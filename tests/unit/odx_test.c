@@ -417,14 +417,25 @@ START_TEST(test_too_slow)
 }
 END_TEST
 
-/* The token is there at once, and writing takes too long. */
-static int slow_write(unsigned lun, struct copyoff_scsi_command *c)
+/* The token is there at once, and writing takes its time. */
+static int write_takes(unsigned seconds, unsigned lun, struct copyoff_scsi_command *c)
 {
 	if (c->cdb[0] == 0x83 && c->cdb[1] != ABORT) {
 		faults()->polls = c->cdb[1] == WRITE;
-		faults()->stall_ms = c->cdb[1] == WRITE ? 300 * 1000 : 0;
+		faults()->stall_ms = c->cdb[1] == WRITE ? seconds * 1000 : 0;
 	}
 	return world_ask_target(lun, c);
+}
+
+/* Too long. */
+static int slow_write(unsigned lun, struct copyoff_scsi_command *c)
+{
+	return write_takes(300, lun, c);
+}
+
+static int half_a_minute(unsigned lun, struct copyoff_scsi_command *c)
+{
+	return write_takes(30, lun, c);
 }
 
 START_TEST(test_slow_write)
@@ -497,15 +508,6 @@ START_TEST(test_canceled_write)
 	ck_assert_uint_le(world_copied_by("odx"), (1 << 20) + 65536);
 }
 END_TEST
-
-static int half_a_minute(unsigned lun, struct copyoff_scsi_command *c)
-{
-	if (c->cdb[0] == 0x83 && c->cdb[1] != ABORT) {
-		faults()->polls = c->cdb[1] == WRITE;
-		faults()->stall_ms = c->cdb[1] == WRITE ? 30 * 1000 : 0;
-	}
-	return world_ask_target(lun, c);
-}
 
 /* The device cannot be stopped: it is waited for, and has then done all. */
 START_TEST(test_canceled_too_late)
