@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT OR LGPL-2.1-or-later */
 /*
  * nvme_flight.c - see nvme_flight.h
- *
- * Commands are sent in the order of the copy, and come back in any.  They may be
- * carried out in any order, too: no range of a copy overlaps a destination of it.
  */
 #include "nvme_flight.h"
 
@@ -90,14 +87,13 @@ int copyoff_nvme_find_generic(uint64_t disk, uint32_t nsid, char name[COPYOFF_NV
 struct slot {
 	unsigned char *list; /* descriptors */
 	struct copyoff_nvme_piece piece;
-	bool flying;
-	int ret; /* when it has come back */
 };
 
 struct flight {
 	struct copyoff_nvme_ring *ring;
 	unsigned depth;
-	struct slot *slots; /* the n-th command is in slot n % depth */
+	struct copyoff_flight_slot *slots;
+	struct slot *commands; /* each with the tag of its slot */
 	unsigned char *lists;
 };
 
@@ -108,6 +104,7 @@ void copyoff_nvme_land(void *keep)
 	if (flight->ring)
 		copyoff_sys_nvme_ring_close(flight->ring);
 	copyoff_sys_free(flight->lists);
+	copyoff_sys_free(flight->commands);
 	copyoff_sys_free(flight->slots);
 	copyoff_sys_free(flight);
 }
@@ -123,17 +120,19 @@ static int get_flight(void **keep, unsigned depth)
 	if (!flight)
 		return ret;
 	*flight = (struct flight){ .depth = depth ? depth : DEPTH };
-	flight->slots = copyoff_sys_alloc(flight->depth * sizeof(struct slot), sizeof(void *));
+	flight->slots = copyoff_sys_alloc(flight->depth * sizeof(*flight->slots), sizeof(void *));
+	flight->commands =
+		copyoff_sys_alloc(flight->depth * sizeof(*flight->commands), sizeof(void *));
 	flight->lists =
 		copyoff_sys_alloc((size_t)flight->depth * COPYOFF_NVME_LIST_BYTES, LIST_ALIGN);
-	if (flight->slots && flight->lists)
+	if (flight->slots && flight->commands && flight->lists)
 		ret = copyoff_sys_nvme_ring_open(flight->depth, &flight->ring);
 	if (ret < 0) {
 		copyoff_nvme_land(flight);
 		return ret;
 	}
 	for (unsigned i = 0; i < flight->depth; i++)
-		flight->slots[i].list = flight->lists + (size_t)i * COPYOFF_NVME_LIST_BYTES;
+		flight->commands[i].list = flight->lists + (size_t)i * COPYOFF_NVME_LIST_BYTES;
 	*keep = flight;
 	return 0;
 }
@@ -144,94 +143,73 @@ struct run {
 	int fd;
 	const struct copyoff_nvme_target *target;
 	struct copyoff_nvme_cursor next; /* what is sent next */
-	/* Numbers of commands: the first one that does not count yet, and of those sent. */
-	unsigned first, sent, flying;
-	bool stop; /* send no more */
-	int err; /* of the ring, in which is left what could not be sent */
+	struct copyoff_nvme_cursor *at; /* what counts is before */
+	bool broken; /* in the ring is left what could not be sent */
 };
 
-static struct slot *slot_of(const struct run *run, unsigned n)
+static bool more(void *data)
 {
-	return &run->flight->slots[n % run->flight->depth];
+	const struct run *run = data;
+
+	return run->next.i < run->next.n;
 }
 
-static void send_next(struct run *run)
+static int send(void *data, unsigned tag)
 {
+	struct run *run = data;
 	const struct copyoff_nvme_target *target = run->target;
-	struct slot *slot = slot_of(run, run->sent);
+	struct slot *slot = &run->flight->commands[tag];
+	int ret;
 
 	copyoff_nvme_next(target, &run->next, slot->list, &slot->piece);
-	run->err = copyoff_sys_nvme_ring_send(run->flight->ring, run->fd,
-					      run->sent % run->flight->depth, &slot->piece.command);
-	if (run->err < 0) {
-		run->stop = true;
-		return;
-	}
-	slot->flying = true;
-	copyoff_nvme_advance(&run->next, slot->piece.total << target->namespace.block_shift);
-	run->sent++;
-	run->flying++;
+	ret = copyoff_sys_nvme_ring_send(run->flight->ring, run->fd, tag, &slot->piece.command);
+	run->broken = ret < 0;
+	if (ret == 0)
+		copyoff_nvme_advance(&run->next,
+				     slot->piece.total << target->namespace.block_shift);
+	return ret;
 }
 
-static bool may_send(const struct run *run)
+static int wait_for_one(void *data, unsigned *tag, int *ret)
 {
-	return !run->stop && run->next.i < run->next.n &&
-	       run->sent - run->first < run->flight->depth;
-}
-
-/* Whatever comes back first.  After one that did not do all, no more are sent. */
-static void wait_for_one(struct run *run)
-{
-	unsigned tag;
+	struct run *run = data;
 	uint64_t result;
-	int ret = copyoff_sys_nvme_ring_wait(run->flight->ring, &tag, &result);
-	struct slot *slot = slot_of(run, tag);
 
-	slot->flying = false;
-	slot->ret = ret;
-	slot->piece.command.result = result;
-	run->stop |= ret != 0;
-	run->flying--;
+	*ret = copyoff_sys_nvme_ring_wait(run->flight->ring, tag, &result);
+	run->flight->commands[*tag].piece.command.result = result;
+	return 0;
 }
 
-/*
- * Move @at behind those that are done without a gap.  When all are back, also behind
- * what the first one that failed did before it failed, and return how it did.
- */
-static int count(struct run *run, struct copyoff_nvme_cursor *at)
+/* Also what the first one that failed did before it failed. */
+static void done(void *data, unsigned tag, int ret)
 {
-	for (; run->first < run->sent; run->first++) {
-		const struct slot *slot = slot_of(run, run->first);
+	struct run *run = data;
 
-		if (slot->flying || (slot->ret != 0 && run->flying > 0))
-			return 0;
-		copyoff_nvme_advance(at,
-				     copyoff_nvme_piece_done(run->target, &slot->piece, slot->ret));
-		if (slot->ret != 0)
-			return slot->ret;
-	}
-	return 0;
+	copyoff_nvme_advance(run->at, copyoff_nvme_piece_done(
+					      run->target, &run->flight->commands[tag].piece, ret));
 }
 
 int copyoff_nvme_fly(void **keep, unsigned depth, int fd, const struct copyoff_nvme_target *target,
 		     struct copyoff_nvme_cursor *at)
 {
-	struct run run = { .fd = fd, .target = target, .next = *at };
+	struct run run = { .fd = fd, .target = target, .next = *at, .at = at };
 	int ret = get_flight(keep, depth);
 
 	if (ret < 0)
 		return ret;
 	run.flight = *keep;
-	do {
-		while (may_send(&run))
-			send_next(&run);
-		if (run.flying > 0)
-			wait_for_one(&run);
-		ret = count(&run, at);
-	} while (run.flying > 0 || may_send(&run));
-	if (run.err < 0) {
+	ret = copyoff_flight_run(&(struct copyoff_flight){
+		.slots = run.flight->slots,
+		.depth = run.flight->depth,
+		.data = &run,
+		.more = more,
+		.send = send,
+		.wait = wait_for_one,
+		.done = done,
+	});
+	if (run.broken) {
 		copyoff_nvme_land(run.flight);
 		*keep = NULL;
 	}
-	return ret ? ret : run.err;
+	return ret;
 }

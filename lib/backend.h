@@ -28,6 +28,7 @@
 #include "chain.h"
 #include "coherence.h"
 #include "facts.h"
+#include "flight.h"
 #include "sys.h"
 #include "sysfs.h"
 
