@@ -42,7 +42,7 @@ int copyoff_nvme_open_generic(uint64_t disk, uint32_t nsid, const char *name)
 
 	if (ret < 0)
 		return ret;
-	fd = copyoff_sys_open_nvme_generic(rdev);
+	fd = copyoff_sys_open_generic(rdev);
 	if (fd < 0)
 		return fd;
 	if (copyoff_sys_nvme_id(fd) == nsid && rdev_of(disk, name, &now) == 0 && now == rdev)

@@ -119,10 +119,11 @@ int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 			     struct copyoff_nvme_command *command);
 
 /*
- * The character device @rdev of an NVMe namespace, to send commands to.  Errors as
- * those of copyoff_sys_open_device().
+ * The character device @rdev that takes commands for a disk, of an NVMe namespace
+ * (ng0n1) or of SCSI (sg0), to read and write.  -EBUSY if somebody else has it for
+ * himself; other errors as those of copyoff_sys_open_device().
  */
-int copyoff_sys_open_nvme_generic(uint64_t rdev);
+int copyoff_sys_open_generic(uint64_t rdev);
 
 /*
  * Up to @depth commands in flight to such devices, since Linux 5.19.  -ENOSYS if the

@@ -183,7 +183,7 @@ struct node_kind {
 };
 
 static const struct node_kind block_node = { "block", S_IFBLK, O_RDONLY | O_NONBLOCK };
-static const struct node_kind nvme_generic_node = { "char", S_IFCHR, O_RDWR | O_NONBLOCK };
+static const struct node_kind generic_node = { "char", S_IFCHR, O_RDWR | O_NONBLOCK };
 
 /* The kernel's own name for the node of a device, which may be there or not. */
 static int name_in_dev(const struct node_kind *kind, const char *number, char *path, size_t size)
@@ -263,9 +263,17 @@ int copyoff_sys_open_device(uint64_t rdev)
 	return open_node(&block_node, rdev);
 }
 
-int copyoff_sys_open_nvme_generic(uint64_t rdev)
+/* Opening it is not to wait, but what is done with it is. */
+int copyoff_sys_open_generic(uint64_t rdev)
 {
-	return open_node(&nvme_generic_node, rdev);
+	int fd = open_node(&generic_node, rdev);
+	int ret;
+
+	if (fd < 0 || fcntl(fd, F_SETFL, O_RDWR) == 0)
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
 }
 
 int copyoff_sys_claim(int fd)

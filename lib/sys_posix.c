@@ -387,7 +387,7 @@ int copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 	return -ENOSYS;
 }
 
-int copyoff_sys_open_nvme_generic(uint64_t rdev)
+int copyoff_sys_open_generic(uint64_t rdev)
 {
 	(void)rdev;
 	return -ENOSYS;

@@ -26,7 +26,7 @@ static const struct {
 	unsigned can;
 } ops[] = {
 #define X(name, can) { #name, can },
-	FAULT_OPS(X)
+	FAULT_OPS_THAT_FAIL(X) FAULT_OTHER_OPS(X)
 #undef X
 };
 
@@ -50,7 +50,7 @@ static bool applies(enum fault_op op)
 {
 	const struct fault *fault = &inject.fault;
 
-	if (fault->kind == FAULT_NONE || !(fault->ops & FAULT_BIT(op)))
+	if (fault->kind == FAULT_NONE || op >= FAULT_N_THAT_FAIL || !(fault->ops & FAULT_BIT(op)))
 		return false;
 	if (fault->kind != FAULT_ERRNO)
 		return ops[op].can & CAN_COUNT;
@@ -62,7 +62,6 @@ enum fault_kind inject_strike(enum fault_op op)
 {
 	const struct fault *fault = &inject.fault;
 
-	inject.called |= FAULT_BIT(op);
 	if (++inject.all_calls > RUNAWAY) {
 		inject.runaway = true;
 		inject_end();
@@ -230,7 +229,7 @@ WRAP(void, debug, (const char *line, size_t len))
 WRAP_OPEN(reopen, (int fd, enum copyoff_access access), (fd, access))
 WRAP_OPEN(open_mountinfo, (void), ())
 WRAP_OPEN(open_device, (uint64_t rdev), (rdev))
-WRAP_OPEN(open_nvme_generic, (uint64_t rdev), (rdev))
+WRAP_OPEN(open_generic, (uint64_t rdev), (rdev))
 WRAP_OPEN(claim, (int fd), (fd))
 WRAP_OPEN(open_file, (const char *path, uint64_t dev, uint64_t ino, enum copyoff_access access),
 	  (path, dev, ino, access))

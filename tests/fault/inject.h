@@ -19,7 +19,7 @@ enum {
 	CAN_NOMEM = 4, /* it returns NULL */
 };
 
-#define FAULT_OPS(X)                                                                               \
+#define FAULT_OPS_THAT_FAIL(X)                                                                     \
 	X(open_mode, CAN_ERR)                                                                      \
 	X(stat, CAN_ERR)                                                                           \
 	X(block_size, CAN_ERR)                                                                     \
@@ -30,9 +30,8 @@ enum {
 	X(dm_target, CAN_ERR)                                                                      \
 	X(nvme_id, CAN_ERR)                                                                        \
 	X(nvme_command, CAN_ERR)                                                                   \
-	X(open_nvme_generic, CAN_ERR)                                                              \
+	X(open_generic, CAN_ERR)                                                                   \
 	X(nvme_ring_open, CAN_ERR)                                                                 \
-	X(nvme_ring_close, 0)                                                                      \
 	X(nvme_ring_send, CAN_ERR)                                                                 \
 	X(nvme_ring_wait, CAN_ERR)                                                                 \
 	X(scsi_command, CAN_ERR)                                                                   \
@@ -43,19 +42,16 @@ enum {
 	X(tell, CAN_ERR)                                                                           \
 	X(set_position, CAN_ERR)                                                                   \
 	X(fs_type, CAN_ERR)                                                                        \
-	X(file_size_limit, 0)                                                                      \
 	X(reopen, CAN_ERR)                                                                         \
 	X(close, CAN_ERR)                                                                          \
 	X(open_device, CAN_ERR)                                                                    \
 	X(claim, CAN_ERR)                                                                          \
 	X(open_file, CAN_ERR)                                                                      \
-	X(has_locks, 0)                                                                            \
 	X(flush_range, CAN_ERR)                                                                    \
 	X(drop_cache, CAN_ERR)                                                                     \
 	X(cachestat, CAN_ERR)                                                                      \
 	X(mincore, CAN_ERR)                                                                        \
 	X(invalidate_range, CAN_ERR)                                                               \
-	X(page_size, 0)                                                                            \
 	X(pread, CAN_ERR | CAN_COUNT)                                                              \
 	X(pwrite, CAN_ERR | CAN_COUNT)                                                             \
 	X(copy_file_range, CAN_ERR | CAN_COUNT)                                                    \
@@ -70,30 +66,38 @@ enum {
 	X(zero_range, CAN_ERR)                                                                     \
 	X(fdatasync, CAN_ERR)                                                                      \
 	X(alloc, CAN_NOMEM)                                                                        \
+	X(uring_allowed, CAN_ERR)                                                                  \
+	X(uring_setup, CAN_ERR)                                                                    \
+	X(uring_register, CAN_ERR)                                                                 \
+	X(uring_submit, CAN_ERR | CAN_COUNT)                                                       \
+	X(uring_wait, CAN_ERR)                                                                     \
+	X(uring_next, CAN_ERR | CAN_COUNT)
+
+#define FAULT_OTHER_OPS(X)                                                                         \
+	X(nvme_ring_close, 0)                                                                      \
+	X(file_size_limit, 0)                                                                      \
+	X(has_locks, 0)                                                                            \
+	X(page_size, 0)                                                                            \
 	X(free, 0)                                                                                 \
 	X(process, 0)                                                                              \
 	X(pause, 0)                                                                                \
 	X(now, 0)                                                                                  \
 	X(getenv, 0)                                                                               \
 	X(debug, 0)                                                                                \
-	X(uring_allowed, CAN_ERR)                                                                  \
-	X(uring_setup, CAN_ERR)                                                                    \
-	X(uring_exit, 0)                                                                           \
-	X(uring_register, CAN_ERR)                                                                 \
-	X(uring_submit, CAN_ERR | CAN_COUNT)                                                       \
-	X(uring_wait, CAN_ERR)                                                                     \
-	X(uring_next, CAN_ERR | CAN_COUNT)
+	X(uring_exit, 0)
 
 enum fault_op {
 #define X(name, can) FAULT_##name,
-	FAULT_OPS(X)
+	FAULT_OPS_THAT_FAIL(X) FAULT_N_THAT_FAIL,
+	FAULT_LAST_THAT_FAILS = FAULT_N_THAT_FAIL - 1,
+	FAULT_OTHER_OPS(X)
 #undef X
-		FAULT_N_OPS
 };
 
+/* Of those that fail. */
 #define FAULT_BIT(op) ((uint64_t)1 << (op))
-_Static_assert(FAULT_N_OPS < 64, "there is a bit for each");
-#define FAULT_ALL_OPS (FAULT_BIT(FAULT_N_OPS) - 1)
+_Static_assert(FAULT_N_THAT_FAIL < 64, "there is a bit for each");
+#define FAULT_ALL_OPS (FAULT_BIT(FAULT_N_THAT_FAIL) - 1)
 
 enum fault_kind {
 	FAULT_NONE,
@@ -118,7 +122,6 @@ struct inject_state {
 	unsigned long calls; /* of functions that the fault may hit */
 	unsigned long all_calls; /* of all functions */
 	uint64_t hit; /* functions that were failed */
-	uint64_t called; /* functions that were called */
 	enum fault_op first; /* failed first */
 	bool runaway; /* made so many calls that it will not end */
 	bool dirty; /* written to, and not synced since */

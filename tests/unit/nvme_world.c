@@ -289,7 +289,7 @@ int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size);
 int __wrap_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name),
 				  void *data);
-int __wrap_copyoff_sys_open_nvme_generic(uint64_t rdev);
+int __wrap_copyoff_sys_open_generic(uint64_t rdev);
 int __wrap_copyoff_sys_nvme_ring_open(unsigned depth, struct copyoff_nvme_ring **ring);
 void __wrap_copyoff_sys_nvme_ring_close(struct copyoff_nvme_ring *ring);
 int __wrap_copyoff_sys_nvme_ring_send(struct copyoff_nvme_ring *ring, int fd, unsigned tag,
@@ -350,7 +350,7 @@ int __wrap_copyoff_sys_nvme_command(int fd, enum copyoff_nvme_queue queue,
 }
 
 /* The number of the node, in the place of the minor one. */
-int __wrap_copyoff_sys_open_nvme_generic(uint64_t rdev)
+int __wrap_copyoff_sys_open_generic(uint64_t rdev)
 {
 	int ret = fault();
 
