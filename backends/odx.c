@@ -480,6 +480,8 @@ static int64_t copy_call(void *data)
 	copyoff_scsi_wipe(c->state->token, sizeof(c->state->token));
 	if (op.lost)
 		return -ETIMEDOUT;
+	if (done > 0 && op.verdict.action == COPYOFF_SCSI_FINAL)
+		c->offer->final_error = op.verdict.error;
 	if (done > 0)
 		return (int64_t)(done * block);
 	return copyoff_scsi_refuse(c->offer, &op.verdict);

@@ -114,6 +114,15 @@ struct copyoff_offer {
 	bool interrupted;
 
 	/*
+	 * Set by copy() together with a short count: the positive errno of what
+	 * ended it, where that is final.  The core counts what was copied, and
+	 * asks nobody for the rest: who reports an error once, as devices do
+	 * and page caches, would not report it again.  Cleared by the core
+	 * before each call.
+	 */
+	int final_error;
+
+	/*
 	 * Set by the core around copy(): has the user canceled?  To be asked
 	 * by those who wait for a device, some times a second, by way of
 	 * copyoff_canceled().  Then copy() stops what it began, and returns

@@ -94,18 +94,25 @@ static int no_backend(struct copyoff_run *run, uint64_t src, uint64_t dst, uint6
 			    (unsigned long long)dst, why);
 }
 
-static void account(struct copyoff_stats *stats, uint64_t asked, int64_t ret, uint64_t ns)
+static void account(struct copyoff_stats *stats, const struct copyoff_offer *offer, uint64_t asked,
+		    int64_t ret, uint64_t ns)
 {
 	stats->calls++;
 	stats->nanoseconds += ns;
-	if (ret == COPYOFF_DECLINE)
-		stats->declines++;
-	else if (ret < 0)
-		stats->errors++;
-	else
+	stats->declines += ret == COPYOFF_DECLINE;
+	stats->errors += (ret < 0 && ret != COPYOFF_DECLINE) || offer->final_error;
+	if (ret > 0)
 		stats->bytes += (uint64_t)ret;
 	if (ret >= 0 && (uint64_t)ret < asked)
 		stats->short_copies++;
+}
+
+static int backend_failed(struct copyoff_ctx *ctx, const struct copyoff_operation *op, int err,
+			  uint64_t src, uint64_t dst)
+{
+	return copyoff_fail(ctx, err, "%s: %s at source offset %llu, destination offset %llu",
+			    op->offer->backend->info.name, copyoff_errno_name(err),
+			    (unsigned long long)src, (unsigned long long)dst);
 }
 
 int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pair *pair,
@@ -118,18 +125,17 @@ int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pai
 	int64_t ret;
 
 	offer->interrupted = false;
+	offer->final_error = 0;
 	offer->used = true;
 	ret = offer->backend->copy(pair, offer, ranges, op->n);
 	if (ret > 0 && (uint64_t)ret > op->len)
 		ret = copyoff_decline(offer, COPYOFF_REASON_MISBEHAVED, 0,
 				      "reported more bytes than it was asked to copy", "");
-	account(&ctx->stats[op->index], op->len, ret, copyoff_sys_now() - start);
+	account(&ctx->stats[op->index], offer, op->len, ret, copyoff_sys_now() - start);
 	if (ret == COPYOFF_DECLINE)
 		copyoff_trace_decline(ctx, offer);
 	else if (ret < 0)
-		copyoff_fail(ctx, (int)ret, "%s: %s at source offset %lld, destination offset %lld",
-			     name, copyoff_errno_name((int)ret), (long long)ranges[0].src,
-			     (long long)ranges[0].dst);
+		backend_failed(ctx, op, (int)ret, (uint64_t)ranges[0].src, (uint64_t)ranges[0].dst);
 	else
 		copyoff_trace(ctx, "%s copied %lld bytes of %llu, from %lld to %lld, ranges: %zu",
 			      name, (long long)ret, (unsigned long long)op->len,
@@ -261,6 +267,17 @@ static int canceled(struct copyoff_run *run)
 	return copyoff_fail(run->ctx, -ECANCELED, "canceled by the progress callback");
 }
 
+/* It copied something, and then it failed. */
+static int failed_behind(struct copyoff_run *run, const struct copyoff_operation *op)
+{
+	const bool at_end = run->at.range == run->n;
+	const struct copyoff_range *r = &run->v[at_end ? run->n - 1 : run->at.range];
+	const uint64_t pos = at_end ? r->len : run->at.pos;
+
+	return backend_failed(run->ctx, op, -op->offer->final_error, (uint64_t)r->src + pos,
+			      (uint64_t)r->dst + pos);
+}
+
 /* One operation at the cursor.  1: go on; 0: end of the input; -errno. */
 static int step(struct copyoff_run *run)
 {
@@ -308,6 +325,8 @@ static int step(struct copyoff_run *run)
 	ret = accept(run, &op, (uint64_t)ret);
 	if (ret < 0)
 		return (int)ret;
+	if (op.offer->final_error)
+		return failed_behind(run, &op);
 	if (run->canceled)
 		return canceled(run);
 	if (op.offer->interrupted && run->at.range < run->n)

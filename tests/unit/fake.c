@@ -164,7 +164,8 @@ static int64_t fake_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 		step = fake->steps[fake->step++];
 	if (step.action == FAKE_ALL)
 		count = total;
-	if (step.action == FAKE_SHORT || step.action == FAKE_INTERRUPTED)
+	if (step.action == FAKE_SHORT || step.action == FAKE_INTERRUPTED ||
+	    step.action == FAKE_FINAL)
 		count = (uint64_t)step.value < total ? (uint64_t)step.value : total;
 	move(ranges, n, count, fake->scribbles);
 	fake->confirmed += count;
@@ -172,6 +173,9 @@ static int64_t fake_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	switch (step.action) {
 	case FAKE_INTERRUPTED:
 		offer->interrupted = true;
+		return (int64_t)count;
+	case FAKE_FINAL:
+		offer->final_error = EIO;
 		return (int64_t)count;
 	case FAKE_DECLINE:
 		return copyoff_decline(offer, (enum copyoff_reason)step.value, ENODATA,

@@ -709,6 +709,33 @@ START_TEST(test_no_remote_tokens)
 }
 END_TEST
 
+/* The second write, once: an earlier command failed, which nobody was told. */
+static int deferred_error(unsigned lun, struct copyoff_scsi_command *c)
+{
+	static const unsigned char sense[18] = { 0x71, 0, 0x4, [7] = 10, [12] = 0x44 };
+
+	if (c->cdb[0] != 0x83 || c->cdb[1] != WRITE || counts()->copy[WRITE] != 1)
+		return world_ask_target(lun, c);
+	w.answer = NULL;
+	c->status = 0x02;
+	c->sense_len = sizeof(sense);
+	memcpy(c->sense, sense, sizeof(sense));
+	return 0;
+}
+
+/* What was written before counts, and the error is not lost behind it. */
+START_TEST(test_error_behind)
+{
+	faults()->write_blocks = 1000;
+	w.answer = deferred_error;
+	world_use("odx,readwrite");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 2500 * 512, 0), 1000 * 512);
+	ck_assert_int_eq(ctx.result.error, EIO);
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 2500 * 512, 0), 2500 * 512);
+}
+END_TEST
+
 /* --- failures ------------------------------------------------------------------------------------- */
 
 enum outcome { DECLINED, PUT_ASIDE, AGAIN, WAITED, IDS, FINAL };
@@ -1293,6 +1320,7 @@ int main(void)
 	tcase_add_test(tc, test_token_expires);
 	tcase_add_test(tc, test_tokens_forgotten);
 	tcase_add_test(tc, test_token_revoked);
+	tcase_add_test(tc, test_error_behind);
 	tcase_add_test(tc, test_no_remote_tokens);
 	tcase_add_loop_test(tc, test_sense_of_populate, 0, COUNT(rows));
 	tcase_add_loop_test(tc, test_sense_of_write, 0, COUNT(rows));
