@@ -284,6 +284,15 @@ bool copyoff_scsi_parse_designator(const unsigned char *data, size_t n,
 	return best > 0;
 }
 
+/* Those with a list identifier, and all of them, which older devices do not tell. */
+static unsigned concurrent_copies(const unsigned char *data)
+{
+	const unsigned total = (unsigned)get(data + 34, 2), with_id = data[36];
+	const unsigned most = total && total < with_id ? total : with_id;
+
+	return most ? most : 1;
+}
+
 bool copyoff_scsi_parse_copy_limits(const unsigned char *data, size_t n,
 				    struct copyoff_scsi_copy_limits *limits)
 {
@@ -297,6 +306,7 @@ bool copyoff_scsi_parse_copy_limits(const unsigned char *data, size_t n,
 		.list_bytes = (uint32_t)get(data + 12, 4),
 		.segment_bytes = (uint32_t)get(data + 16, 4),
 		.granularity = data[37],
+		.concurrent = concurrent_copies(data),
 	};
 	return true;
 }
@@ -691,6 +701,15 @@ struct copyoff_scsi_verdict copyoff_scsi_judge(int ret, const struct copyoff_scs
 		return copyoff_scsi_judge_sense(command->status, command->sense,
 						command->sense_len);
 	verdict = *host;
+	verdict.outcome = COPYOFF_SCSI_IN_DOUBT;
+	return verdict;
+}
+
+struct copyoff_scsi_verdict copyoff_scsi_lost(int err)
+{
+	struct copyoff_scsi_verdict verdict =
+		FAILED(-err, "the answers of commands that were sent got lost");
+
 	verdict.outcome = COPYOFF_SCSI_IN_DOUBT;
 	return verdict;
 }

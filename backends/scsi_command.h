@@ -107,6 +107,7 @@ struct copyoff_scsi_copy_limits {
 	uint32_t list_bytes; /* of descriptors */
 	uint32_t segment_bytes; /* 0: no limit */
 	unsigned granularity; /* segments are multiples of 1 << granularity bytes */
+	unsigned concurrent; /* commands at the same time, at least 1 */
 };
 bool copyoff_scsi_parse_copy_limits(const unsigned char *data, size_t n,
 				    struct copyoff_scsi_copy_limits *limits);
@@ -177,6 +178,8 @@ struct copyoff_scsi_verdict {
  * copy was aborted for what another device said, and that is final, so is this.
  */
 struct copyoff_scsi_verdict copyoff_scsi_judge(int ret, const struct copyoff_scsi_command *command);
+/* Of one that was sent, and of which no answer is to be had: -@err. */
+struct copyoff_scsi_verdict copyoff_scsi_lost(int err);
 /* The same for a status with sense data that were found in an answer. */
 struct copyoff_scsi_verdict copyoff_scsi_judge_sense(uint8_t status, const unsigned char *sense,
 						     size_t len);

@@ -7,16 +7,17 @@
  * checks neither addresses nor how the descriptor was opened, and its page cache knows
  * nothing of the copy.
  */
-#include "backend.h"
 #include "scsi_disk.h"
+#include "xcopy_flight.h"
 
 #include <errno.h>
 
 enum {
 	/* To find out all that is needed costs as much as copying some 100 KiB. */
 	LEAST_ONCE = 1 << 20,
-	/* Bytes in one command, which cannot be interrupted, and may time out. */
+	/* Bytes of commands at the same time, which cannot be interrupted, and may time out. */
 	TOTAL_MOST = 256 << 20,
+	DEPTH = 8, /* commands in flight, where the device takes as many */
 	LIST_IDS = 3, /* that are tried for one command */
 	GRANULARITY_MOST = 20,
 	BUFFER_ALIGN = 4096,
@@ -27,13 +28,12 @@ struct state {
 	unsigned char buf[COPYOFF_SCSI_BUFFER];
 	struct copyoff_bracket bracket;
 	struct copyoff_scsi_disk disks[2]; /* source and destination */
+	struct copyoff_xcopy_target target;
+	unsigned concurrent; /* commands that the device takes at the same time */
+	bool one_at_a_time; /* several in flight cannot be had */
+	bool alone; /* one in flight failed: the next one is sent alone */
 	uint32_t list_id;
 };
-
-static uint32_t block_size(const struct state *state)
-{
-	return state->disks[1].capacity.block;
-}
 
 /* --- what it can do ------------------------------------------------------------------ */
 
@@ -63,12 +63,21 @@ static int ask_limits(const struct copyoff_pair *pair, struct state *state,
 	return 0;
 }
 
-static int set_limits(struct copyoff_offer *offer, const struct state *state,
+/*
+ * All that is in flight is no more than one command alone may be: they share the time
+ * that each of them has.
+ */
+static uint64_t command_bytes(const struct copyoff_scsi_copy_limits *limits, uint64_t align)
+{
+	return copyoff_range_down(TOTAL_MOST / copyoff_range_min(limits->concurrent, DEPTH), align);
+}
+
+static int set_limits(struct copyoff_offer *offer, struct state *state,
 		      const struct copyoff_scsi_copy_limits *limits)
 {
 	enum { UNITS = 2, UNIT_BYTES = 32, SEGMENT_BYTES = 28 };
-	const uint64_t block = block_size(state);
-	uint64_t align, range = COPYOFF_SCSI_SEGMENT_BLOCKS_MOST * block;
+	struct copyoff_xcopy_target *target = &state->target;
+	uint64_t align, range = COPYOFF_SCSI_SEGMENT_BLOCKS_MOST * (uint64_t)target->block;
 	uint32_t segments = 0;
 
 	if (limits->list_bytes > UNITS * UNIT_BYTES)
@@ -77,22 +86,36 @@ static int set_limits(struct copyoff_offer *offer, const struct state *state,
 	if (limits->units < UNITS || segments == 0 || limits->granularity > GRANULARITY_MOST)
 		return unsupported(offer, "the device takes no list with two disks and a segment");
 	align = (uint64_t)1 << limits->granularity;
-	align = align > block ? align : block;
+	align = align > target->block ? align : target->block;
 	if (limits->segment_bytes)
 		range = copyoff_range_min(range, limits->segment_bytes);
-	range -= range % align;
+	target->segments = (size_t)copyoff_range_min(segments, COPYOFF_SCSI_SEGMENTS_MOST);
+	target->bytes = command_bytes(limits, align);
+	range = copyoff_range_down(copyoff_range_min(range, target->bytes), align);
 	if (range == 0)
 		return unsupported(offer, "the segments that the device takes are too short");
+	state->concurrent =
+		(unsigned)copyoff_range_min(limits->concurrent, COPYOFF_SCSI_DEPTH_MOST);
+	/* Of several commands, where there can be several. */
 	offer->limits = (struct copyoff_limits){
 		.align = align,
-		.max_range = copyoff_range_min(range, TOTAL_MOST),
-		.max_ranges = copyoff_range_min(segments, COPYOFF_SCSI_SEGMENTS_MOST),
+		.max_range = range,
+		.max_ranges =
+			limits->concurrent > 1 ? COPYOFF_SCSI_SEGMENTS_MOST : target->segments,
 		.max_total = TOTAL_MOST,
 	};
 	return 0;
 }
 
 /* --- probe ----------------------------------------------------------------------------- */
+
+static void set_target(struct state *state)
+{
+	state->target.names[0] = state->disks[0].name;
+	state->target.names[1] = state->disks[1].name;
+	state->target.block = state->disks[1].capacity.block;
+	state->one_at_a_time = state->alone = false;
+}
 
 static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_offer *offer)
 {
@@ -104,6 +127,7 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 	ret = copyoff_scsi_find_disks(pair, &state->bracket, state->buf, state->disks, offer);
 	if (ret == 0)
 		ret = check_names(state, offer);
+	set_target(state);
 	if (ret == 0)
 		ret = ask_limits(pair, state, &limits, offer);
 	if (ret == 0)
@@ -112,7 +136,7 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 		return ret;
 	offer->base_in = state->bracket.in.chain.place.base;
 	offer->base_out = state->bracket.out.chain.place.base;
-	state->bracket.block = block_size(state);
+	state->bracket.block = state->target.block;
 	state->bracket.valid = true;
 	return 0;
 }
@@ -153,20 +177,16 @@ static int check_name(const struct call *c, const struct copyoff_end *end, size_
 			       "the target has another disk in place of the one there was", "");
 }
 
-static struct copyoff_scsi_command send_list(const struct call *c, size_t n,
+static struct copyoff_scsi_command send_list(const struct call *c,
+					     const struct copyoff_range *ranges, size_t n,
 					     struct copyoff_scsi_verdict *verdict)
 {
-	const struct copyoff_scsi_designator names[2] = { c->state->disks[0].name,
-							  c->state->disks[1].name };
-	struct copyoff_scsi_range ranges[COPYOFF_SCSI_SEGMENTS_MOST];
+	struct state *state = c->state;
 	struct copyoff_scsi_command command;
-	uint32_t len;
 
-	copyoff_scsi_ranges(c->offer, block_size(c->state), c->ranges, n, ranges);
-	c->state->list_id = copyoff_scsi_list_id(c->state->list_id);
-	len = copyoff_scsi_encode_copy(c->state->buf, (uint8_t)c->state->list_id, names,
-				       block_size(c->state), ranges, n);
-	command = copyoff_scsi_copy_out(COPYOFF_SCSI_EXTENDED_COPY, 0, c->state->buf, len);
+	state->list_id = copyoff_scsi_list_id(state->list_id);
+	command = copyoff_xcopy_command(&state->target, c->offer, ranges, n, state->list_id,
+					state->buf);
 	*verdict = copyoff_scsi_send(c->pair->out.fd, &command);
 	return command;
 }
@@ -196,6 +216,85 @@ static size_t segments_done(const struct call *c, const struct copyoff_scsi_comm
 	return (size_t)segment;
 }
 
+/* One command for the first of @n ranges, or for more.  *@done of them are; 0 or -errno. */
+static int copy_by_command(const struct call *c, const struct copyoff_range *ranges, size_t n,
+			   size_t *done, bool *whole)
+{
+	struct copyoff_xcopy_target *target = &c->state->target;
+	struct copyoff_scsi_verdict verdict;
+	int ids = 1;
+
+	for (;;) {
+		const size_t most = copyoff_xcopy_next(target, ranges, n);
+		struct copyoff_scsi_command command = send_list(c, ranges, most, &verdict);
+
+		*whole = verdict.action == COPYOFF_SCSI_GOOD;
+		*done = *whole ? most : segments_done(c, &command, most);
+		if (*done > 0)
+			return 0;
+		if (verdict.action == COPYOFF_SCSI_LESS && most > 1)
+			target->segments = 1;
+		else if (verdict.action != COPYOFF_SCSI_LIST_ID || ids++ == LIST_IDS)
+			return copyoff_scsi_refuse(c->offer, &verdict);
+	}
+}
+
+/* --- several commands ------------------------------------------------------------------- */
+
+static const struct copyoff_scsi_verdict nothing_failed = { .action = COPYOFF_SCSI_GOOD };
+
+static struct copyoff_scsi_verdict fly(const struct call *c, unsigned depth, size_t *done)
+{
+	int fd = copyoff_xcopy_open_generic(c->state->bracket.out.chain.lowest);
+	struct copyoff_scsi_verdict verdict;
+
+	if (fd < 0)
+		return copyoff_scsi_judge(fd, NULL);
+	verdict = copyoff_xcopy_fly(&c->state->target, c->offer, fd, depth, c->ranges, c->n, done);
+	(void)copyoff_sys_close(fd); /* it has nothing to say */
+	return verdict;
+}
+
+/* Not here, as opposed to not now. */
+static bool is_refusal(const struct copyoff_scsi_verdict *verdict)
+{
+	return verdict->outcome == COPYOFF_SCSI_NOT_SENT && verdict->error != EMFILE &&
+	       verdict->error != ENFILE && verdict->error != ENOMEM && verdict->error != EBUSY;
+}
+
+/*
+ * Several commands at the same time, where that can be had, until one fails: *@done
+ * ranges were copied before, and that one comes first the next time.
+ */
+static struct copyoff_scsi_verdict copy_in_flight(const struct call *c, size_t *done)
+{
+	struct state *state = c->state;
+	const unsigned wanted = c->pair->depth ? c->pair->depth : DEPTH;
+	const unsigned depth = wanted < state->concurrent ? wanted : state->concurrent;
+	const bool alone = state->alone;
+	struct copyoff_scsi_verdict verdict;
+
+	state->alone = false;
+	if (alone || state->one_at_a_time || depth == 1 ||
+	    copyoff_xcopy_next(&state->target, c->ranges, c->n) == c->n)
+		return nothing_failed;
+	verdict = fly(c, depth, done);
+	if (verdict.action == COPYOFF_SCSI_GOOD)
+		return verdict;
+	state->one_at_a_time = *done == 0 && is_refusal(&verdict);
+	state->alone = *done > 0;
+	return verdict;
+}
+
+/* May it do better, or say more, if it is sent again, alone? */
+static bool is_worth_a_try(const struct call *c, const struct copyoff_scsi_verdict *verdict)
+{
+	if (verdict->action == COPYOFF_SCSI_FINAL || copyoff_canceled(c->offer))
+		return false;
+	/* Not where it took two minutes to get lost. */
+	return verdict->outcome != COPYOFF_SCSI_IN_DOUBT || verdict->action != COPYOFF_SCSI_DECLINE;
+}
+
 static int64_t bytes_of(const struct copyoff_range *ranges, size_t n)
 {
 	uint64_t bytes = 0;
@@ -205,27 +304,30 @@ static int64_t bytes_of(const struct copyoff_range *ranges, size_t n)
 	return (int64_t)bytes;
 }
 
-static int64_t copy_by_command(const struct call *c)
+/*
+ * Until one fails.  What is before it is counted, and unless its error is final, the
+ * core comes again with what is left: then it is the first one, and is sent alone.
+ */
+static int64_t copy_by_commands(const struct call *c)
 {
-	struct copyoff_scsi_verdict verdict;
-	size_t n = c->n;
-	int ids = 1;
+	size_t done = 0;
+	struct copyoff_scsi_verdict verdict = copy_in_flight(c, &done);
+	bool whole = done == 0;
+	int ret = 0;
 
-	for (;;) {
-		struct copyoff_scsi_command command = send_list(c, n, &verdict);
-		size_t done = n;
+	if (verdict.action != COPYOFF_SCSI_GOOD && !is_worth_a_try(c, &verdict))
+		ret = copyoff_scsi_refuse(c->offer, &verdict);
+	while (done < c->n && whole && ret == 0) {
+		size_t now = 0;
 
-		if (verdict.action != COPYOFF_SCSI_GOOD)
-			done = segments_done(c, &command, n);
-		if (done > 0)
-			return bytes_of(c->ranges, done);
-		if (verdict.action == COPYOFF_SCSI_LESS && n > 1) {
-			n = 1;
-			c->offer->limits.max_ranges = 1;
-		} else if (verdict.action != COPYOFF_SCSI_LIST_ID || ids++ == LIST_IDS) {
-			return copyoff_scsi_refuse(c->offer, &verdict);
-		}
+		ret = copy_by_command(c, c->ranges + done, c->n - done, &now, &whole);
+		done += now;
 	}
+	if (done == 0)
+		return ret;
+	if (ret < 0 && ret != COPYOFF_DECLINE)
+		c->offer->final_error = -ret;
+	return bytes_of(c->ranges, done);
 }
 
 static int64_t copy_call(void *data)
@@ -235,7 +337,7 @@ static int64_t copy_call(void *data)
 
 	if (ret == 0)
 		ret = check_name(c, &c->pair->out, 1);
-	return ret == 0 ? copy_by_command(c) : ret;
+	return ret == 0 ? copy_by_commands(c) : ret;
 }
 
 /* --- copy -------------------------------------------------------------------------------- */

@@ -217,8 +217,8 @@ struct copyoff_opts {
 
 	/*
 	 * Reads and writes, or commands to a device, in flight where a backend
-	 * queues them; 1 to 64.
-	 * 0: chosen by the backend (8).
+	 * queues them; 1 to 64.  0: chosen by the backend (8).
+	 * Those of a process that is killed may be carried out behind its end.
 	 * chunk * depth must not exceed 64 MiB.
 	 */
 	unsigned depth;
@@ -234,10 +234,10 @@ struct copyoff_opts {
 	/*
 	 * Called after each piece with the bytes completed so far and the
 	 * bytes to do (never less; when the size of the input is not known,
-	 * the length asked for); and while a device that copies by itself can
-	 * be stopped (odx), with the same numbers.  Non-zero cancels: the call returns the
-	 * prefix, or fails with ECANCELED if there is none.  It must not use
-	 * the context.
+	 * the length asked for); and while a device copies by itself and can
+	 * be stopped, with the same numbers (odx; xcopy with several commands
+	 * in flight).  Non-zero cancels: the call returns the prefix, or fails
+	 * with ECANCELED if there is none.  It must not use the context.
 	 */
 	int (*progress)(void *progress_data, uint64_t done, uint64_t total);
 	void *progress_data;

@@ -171,6 +171,20 @@ struct copyoff_scsi_command {
 int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command);
 
 /*
+ * The same by the character device of the disk (sg, version 3), without waiting: up
+ * to 16 commands for each descriptor.  A command must stay where it is until it comes
+ * back as @tag.  -errno: it was not sent.
+ */
+enum { COPYOFF_SCSI_DEPTH_MOST = 16 };
+int copyoff_sys_scsi_send(int fd, unsigned tag, struct copyoff_scsi_command *command);
+/*
+ * Wait for one that was sent to come back, whatever signals arrive: its answer is in
+ * it.  -errno: no answers are to be had any more, as of a disk that was removed, and
+ * what becomes of the commands is unknown; their memory is not used any more.
+ */
+int copyoff_sys_scsi_wait(int fd, unsigned *tag);
+
+/*
  * One of the kernel's block copy interfaces: ioctl(2) with the request, which is
  * read, and may be written to, at @arg; it is larger than any of them.
  */

@@ -400,6 +400,21 @@ int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command)
 	return -ENOSYS;
 }
 
+int copyoff_sys_scsi_send(int fd, unsigned tag, struct copyoff_scsi_command *command)
+{
+	(void)fd;
+	(void)tag;
+	(void)command;
+	return -ENOSYS;
+}
+
+int copyoff_sys_scsi_wait(int fd, unsigned *tag)
+{
+	(void)fd;
+	(void)tag;
+	return -ENOSYS;
+}
+
 ssize_t copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 {
 	(void)path;

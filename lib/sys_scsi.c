@@ -9,6 +9,7 @@
 #include <scsi/sg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 static int direction(const struct copyoff_scsi_command *command)
 {
@@ -17,9 +18,10 @@ static int direction(const struct copyoff_scsi_command *command)
 	return command->to_device ? SG_DXFER_TO_DEV : SG_DXFER_FROM_DEV;
 }
 
-int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command)
+static struct sg_io_hdr header_of(struct copyoff_scsi_command *command)
 {
-	struct sg_io_hdr hdr = {
+	memset(command->sense, 0, sizeof(command->sense));
+	return (struct sg_io_hdr){
 		.interface_id = 'S',
 		.dxfer_direction = direction(command),
 		.cmd_len = command->cdb_len,
@@ -29,16 +31,52 @@ int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command)
 		.sbp = command->sense,
 		.mx_sb_len = sizeof(command->sense),
 		.timeout = command->timeout,
+		.usr_ptr = command,
 	};
+}
 
-	memset(command->sense, 0, sizeof(command->sense));
+static void take_answer(struct copyoff_scsi_command *command, const struct sg_io_hdr *hdr)
+{
+	command->status = hdr->status;
+	command->host = hdr->host_status;
+	command->driver = hdr->driver_status;
+	command->sense_len = hdr->sb_len_wr <= sizeof(command->sense) ? hdr->sb_len_wr : 0;
+	/* Some hosts count wrongly. */
+	command->residue = hdr->resid > 0 ? (uint32_t)hdr->resid : 0;
+}
+
+int copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *command)
+{
+	struct sg_io_hdr hdr = header_of(command);
+
 	if (ioctl(fd, SG_IO, &hdr) < 0)
 		return -errno;
-	command->status = hdr.status;
-	command->host = hdr.host_status;
-	command->driver = hdr.driver_status;
-	command->sense_len = hdr.sb_len_wr <= sizeof(command->sense) ? hdr.sb_len_wr : 0;
-	/* Some hosts count wrongly. */
-	command->residue = hdr.resid > 0 ? (uint32_t)hdr.resid : 0;
+	take_answer(command, &hdr);
+	return 0;
+}
+
+int copyoff_sys_scsi_send(int fd, unsigned tag, struct copyoff_scsi_command *command)
+{
+	struct sg_io_hdr hdr = header_of(command);
+	ssize_t ret;
+
+	hdr.pack_id = (int)tag;
+	ret = write(fd, &hdr, sizeof(hdr));
+	return ret < 0 ? -errno : ret == sizeof(hdr) ? 0 : -EIO;
+}
+
+/* The driver gives back what it was given with the command, and an answer. */
+int copyoff_sys_scsi_wait(int fd, unsigned *tag)
+{
+	struct sg_io_hdr hdr = { .interface_id = 'S', .dxfer_direction = SG_DXFER_TO_DEV };
+	ssize_t ret;
+
+	do
+		ret = read(fd, &hdr, sizeof(hdr));
+	while (ret < 0 && errno == EINTR);
+	if (ret != sizeof(hdr))
+		return ret < 0 ? -errno : -EIO;
+	*tag = (unsigned)hdr.pack_id;
+	take_answer(hdr.usr_ptr, &hdr);
 	return 0;
 }

@@ -136,6 +136,9 @@ WRAP_PLAIN(int, nvme_ring_send,
 	    const struct copyoff_nvme_command *command),
 	   (ring, fd, tag, command))
 WRAP_PLAIN(int, scsi_command, (int fd, struct copyoff_scsi_command *command), (fd, command))
+WRAP_PLAIN(int, scsi_send, (int fd, unsigned tag, struct copyoff_scsi_command *command),
+	   (fd, tag, command))
+WRAP_PLAIN(int, scsi_wait, (int fd, unsigned *tag), (fd, tag))
 WRAP_PLAIN(int, block_copy, (int fd, uint32_t request, void *arg), (fd, request, arg))
 WRAP_PLAIN(ssize_t, read_sysfs, (const char *path, char *buf, size_t size), (path, buf, size))
 WRAP_PLAIN(int, list_sysfs,

@@ -35,6 +35,8 @@ enum {
 	X(nvme_ring_send, CAN_ERR)                                                                 \
 	X(nvme_ring_wait, CAN_ERR)                                                                 \
 	X(scsi_command, CAN_ERR)                                                                   \
+	X(scsi_send, CAN_ERR)                                                                      \
+	X(scsi_wait, CAN_ERR)                                                                      \
 	X(block_copy, CAN_ERR)                                                                     \
 	X(read_sysfs, CAN_ERR)                                                                     \
 	X(list_sysfs, CAN_ERR)                                                                     \

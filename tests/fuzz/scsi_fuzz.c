@@ -251,7 +251,7 @@ static int answer(unsigned lun, struct copyoff_scsi_command *c)
 
 /* --- what there is to copy ---------------------------------------------------------------------- */
 
-static void take_target(void)
+static void take_target(uint8_t how)
 {
 	struct scsi_target_unit_options a = world_options(512, 0), b = world_options(512, 1);
 	struct scsi_target_faults *faults;
@@ -261,6 +261,7 @@ static void take_target(void)
 		.segment_bytes = (uint32_t)(take() % 32 * 512),
 		.ranges = take() % 8,
 		.token_blocks = take() % 128,
+		.concurrent = how & 64 ? 4 : 1,
 	};
 	b.limits = a.limits;
 	b.without = (take() & 15 ? 0u : (unsigned)SCSI_TARGET_NO_ABORT) |
@@ -309,7 +310,9 @@ static void run(void)
 	w.exact = how & 2;
 	w.sequence = how & 4 ? 0 : 21;
 	w.reach = 512 << 10;
-	take_target();
+	w.flight = how & 64 ? how : 0;
+	w.lose_after = how & 128 ? 5 : 0;
+	take_target(how);
 	world_use(backends[how >> 3 & 3]);
 	w.answer = answer;
 	total = take_ranges();

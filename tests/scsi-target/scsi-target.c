@@ -368,6 +368,8 @@ static void parse_limit(struct scsi_target_limits *limits, const char *name, con
 		limits->list_bytes = (uint32_t)parse_number(name, value, UINT32_MAX);
 	else if (strcmp(name, "segment-bytes") == 0)
 		limits->segment_bytes = (uint32_t)parse_number(name, value, UINT32_MAX);
+	else if (strcmp(name, "concurrent") == 0)
+		limits->concurrent = (uint8_t)parse_number(name, value, UINT8_MAX);
 	else if (strcmp(name, "ranges") == 0)
 		limits->ranges = (uint16_t)parse_number(name, value, UINT16_MAX);
 	else if (strcmp(name, "token-blocks") == 0)

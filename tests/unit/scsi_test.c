@@ -282,9 +282,29 @@ START_TEST(test_copy_limits)
 	ck_assert_uint_eq(l.list_bytes, 1024);
 	ck_assert_uint_eq(l.segment_bytes, 256 << 20);
 	ck_assert_uint_eq(l.granularity, 9);
+	ck_assert_uint_eq(l.concurrent, 1);
 	ck_assert(!copyoff_scsi_parse_copy_limits(data, 39, &l));
 	data[3] = 35;
 	ck_assert(!copyoff_scsi_parse_copy_limits(data, 46, &l));
+}
+END_TEST
+
+/* With identifiers, of all; no number is 0, but one of all is not told by old devices. */
+START_TEST(test_concurrent)
+{
+	static const struct {
+		unsigned char total[2], with_id;
+		unsigned concurrent;
+	} rows[] = { { { 0, 0 }, 0, 1 }, { { 0, 0 }, 7, 7 },     { { 0, 3 }, 7, 3 },
+		     { { 0, 9 }, 7, 7 }, { { 1, 0 }, 255, 255 }, { { 0, 5 }, 0, 1 } };
+	unsigned char data[46];
+	struct copyoff_scsi_copy_limits l;
+
+	memcpy(data, lio_limits, sizeof(data));
+	memcpy(data + 34, rows[_i].total, 2);
+	data[36] = rows[_i].with_id;
+	ck_assert(copyoff_scsi_parse_copy_limits(data, 46, &l));
+	ck_assert_uint_eq(l.concurrent, rows[_i].concurrent);
 }
 END_TEST
 
@@ -828,6 +848,7 @@ int main(void)
 	tcase_add_test(tc, test_capacity);
 	tcase_add_test(tc, test_designator);
 	tcase_add_test(tc, test_copy_limits);
+	tcase_add_loop_test(tc, test_concurrent, 0, 6);
 	tcase_add_test(tc, test_copy_status);
 	tcase_add_test(tc, test_third_party);
 	tcase_add_test(tc, test_token_information);

@@ -13,7 +13,7 @@
 
 #define DEV(major, minor) ((uint64_t)(major) << 32 | (minor))
 
-enum { REOPENED = 1000, CLAIMED = 2000 /* is added to the one it is of */ };
+enum { REOPENED = 1000, CLAIMED = 2000, GENERIC = 3000 /* is added to the one it is of */ };
 
 static const struct node {
 	uint64_t rdev, disk;
@@ -172,6 +172,37 @@ static int command(int fd, struct copyoff_scsi_command *c)
 	return ret;
 }
 
+/* --- commands in flight ---------------------------------------------------------------- */
+
+static struct {
+	unsigned n;
+	struct {
+		int fd;
+		unsigned tag;
+		struct copyoff_scsi_command *command;
+	} flying[COPYOFF_SCSI_DEPTH_MOST];
+} air;
+
+static uint64_t random_number(void)
+{
+	w.flight = w.flight * 6364136223846793005 + 1442695040888963407;
+	return w.flight >> 33;
+}
+
+/* What is in flight at the same time must be told apart. */
+static void check_flying(unsigned tag, const struct copyoff_scsi_command *c)
+{
+	const unsigned char *list = c->data;
+
+	MUST(c->cdb[0] == 0x83 && c->cdb[1] == 0 && air.n < COPYOFF_SCSI_DEPTH_MOST);
+	for (unsigned i = 0; i < air.n; i++) {
+		const unsigned char *other = air.flying[i].command->data;
+
+		MUST(air.flying[i].tag != tag && air.flying[i].command != c);
+		MUST(other != list && other[0] != list[0]);
+	}
+}
+
 /* --- the seam -------------------------------------------------------------------------- */
 
 ssize_t __real_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size);
@@ -180,6 +211,9 @@ int __real_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, con
 void *__real_copyoff_sys_alloc(size_t size, size_t align);
 void *__wrap_copyoff_sys_alloc(size_t size, size_t align);
 int __wrap_copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *c);
+int __wrap_copyoff_sys_scsi_send(int fd, unsigned tag, struct copyoff_scsi_command *c);
+int __wrap_copyoff_sys_scsi_wait(int fd, unsigned *tag);
+int __wrap_copyoff_sys_open_generic(uint64_t rdev);
 ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size);
 int __wrap_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, const char *name),
 				  void *data);
@@ -226,6 +260,72 @@ int __wrap_copyoff_sys_scsi_command(int fd, struct copyoff_scsi_command *c)
 	return ret;
 }
 
+int __wrap_copyoff_sys_open_generic(uint64_t rdev)
+{
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
+	ret = w.open_generic;
+	w.open_generic = 0;
+	if (ret < 0)
+		return ret;
+	MUST(rdev == DEV(21, 0) || rdev == DEV(21, 1));
+	air.n = 0;
+	w.open++;
+	return (rdev == DEV(21, 0) ? A : B) + GENERIC;
+}
+
+int __wrap_copyoff_sys_scsi_send(int fd, unsigned tag, struct copyoff_scsi_command *c)
+{
+	int ret = fault();
+
+	if (ret < 0)
+		return ret;
+	if (w.refuse_flight < 0)
+		return w.refuse_flight;
+	MUST(fd == A + GENERIC || fd == B + GENERIC);
+	check_command(fd - GENERIC, c);
+	check_flying(tag, c);
+	count_command(c);
+	air.flying[air.n].fd = fd;
+	air.flying[air.n].tag = tag;
+	air.flying[air.n++].command = c;
+	w.flown++;
+	w.most_flying = air.n > w.most_flying ? air.n : w.most_flying;
+	return 0;
+}
+
+/* Those that are lost may have been carried out. */
+static int lose(int err)
+{
+	while (air.n > 0) {
+		if (random_number() % 2)
+			(void)command(air.flying[air.n - 1].fd - GENERIC,
+				      air.flying[air.n - 1].command);
+		air.n--;
+	}
+	return err;
+}
+
+int __wrap_copyoff_sys_scsi_wait(int fd, unsigned *tag)
+{
+	int ret = fault();
+	unsigned i;
+
+	MUST(air.n > 0);
+	if (ret < 0 || (w.lose_after && w.landed == w.lose_after))
+		return lose(ret < 0 ? ret : -ENODEV);
+	i = (unsigned)(random_number() % air.n);
+	MUST(air.flying[i].fd == fd);
+	if (command(fd - GENERIC, air.flying[i].command) < 0)
+		air.flying[i].command->host = 7; /* it was sent, though */
+	w.landed++;
+	*tag = air.flying[i].tag;
+	air.flying[i] = air.flying[--air.n];
+	return 0;
+}
+
 void __wrap_copyoff_sys_pause(uint64_t ns)
 {
 	MUST(ns > 0 && ns <= (uint64_t)2000 * 1000 * 1000);
@@ -258,6 +358,11 @@ ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 		return ret;
 	if (!w.fixture)
 		return -EACCES;
+	if (strstr(path, "/scsi_generic/")) {
+		bool moved = w.generic_read++ % 2 && w.generic_moves;
+
+		return snprintf(buf, size, "21:%d", (strstr(path, "/8:16/") != NULL) ^ moved);
+	}
 	if (strstr(path, "logical_block_size"))
 		return snprintf(buf, size, "%u", 1u << w.shift);
 	if (w.zoned && strstr(path, "queue/zoned"))
@@ -276,6 +381,10 @@ int __wrap_copyoff_sys_list_sysfs(const char *path, int (*entry)(void *data, con
 
 	if (ret < 0)
 		return ret;
+	if (strstr(path, "/scsi_generic")) {
+		ret = w.flight ? entry(data, "power") : -ENOENT;
+		return ret ? ret : entry(data, "sg3");
+	}
 	elsewhere(there, path);
 	return __real_copyoff_sys_list_sysfs(there, entry, data);
 }
@@ -293,6 +402,7 @@ int __wrap_copyoff_sys_open_mountinfo(void)
 int __wrap_copyoff_sys_close(int fd)
 {
 	w.open--;
+	MUST(fd < A + GENERIC || air.n == 0); /* nothing is in flight */
 	if (fd >= A)
 		return 0;
 	return close(fd) < 0 ? -errno : 0;
@@ -517,6 +627,7 @@ void world_begin(uint32_t block)
 		w.shift++;
 	world_disks(&a, &b);
 	copyoff_ctx_init(&ctx);
+	air.n = 0;
 }
 
 void world_end(void)

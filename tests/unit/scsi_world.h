@@ -66,6 +66,16 @@ struct world {
 	bool read_only;
 	uint64_t smaller; /* bytes that B1 has lost */
 	unsigned sequence_changes; /* after so many commands that copy */
+	/*
+	 * The disks have character devices, and commands in flight there are carried out
+	 * in an order that comes from this number; 0: they have none.
+	 */
+	uint64_t flight;
+	bool generic_moves; /* to another disk, each time that it was opened */
+	unsigned generic_read; /* so often it was looked for */
+	int open_generic; /* -errno of the next open */
+	int refuse_flight; /* -errno of each send */
+	unsigned lose_after; /* so many came back, and then no more do; 0: never */
 	unsigned fail_at; /* the call of the seam to fail, from 1; 0: none */
 	int fail_with; /* positive errno */
 	bool fail_on; /* and all behind it */
@@ -76,6 +86,7 @@ struct world {
 	unsigned calls; /* of the seam */
 	bool failed; /* as it was told */
 	unsigned commands, inquiries, copies;
+	unsigned flown, most_flying, landed; /* of the copies */
 	unsigned writes; /* to devices */
 	struct copyoff_span flushed_in, flushed_out, dropped; /* on the disk, of the last copy */
 	int open; /* descriptors */
