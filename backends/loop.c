@@ -273,7 +273,6 @@ static int64_t copy_inside(const struct copyoff_pair *files, struct copyoff_offe
 		if (most && beneath.len > most)
 			beneath.len = most;
 		inner->interrupted = false;
-		inner->final_error = 0;
 		ret = inner->backend->copy(files, inner, &beneath, 1);
 		if (ret > 0)
 			done += (uint64_t)ret;
@@ -281,10 +280,7 @@ static int64_t copy_inside(const struct copyoff_pair *files, struct copyoff_offe
 			break;
 	} while (done < r->len);
 	offer->interrupted = inner->interrupted;
-	offer->final_error = inner->final_error;
-	if (done > 0 && ret < 0 && ret != COPYOFF_DECLINE && ret != -EINTR)
-		offer->final_error = (int)-ret;
-	if (done > 0) /* anything else that stopped it, the next call finds again */
+	if (done > 0) /* what stopped it, the next call finds again */
 		return (int64_t)done;
 	if (ret == COPYOFF_DECLINE)
 		return refused_inside(offer, inner);

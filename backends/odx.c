@@ -63,7 +63,7 @@ static int ask_page(int fd, struct state *state, struct copyoff_scsi_third_party
 {
 	struct copyoff_scsi_command command = copyoff_scsi_vpd(
 		COPYOFF_SCSI_VPD_THIRD_PARTY, state->buf, COPYOFF_SCSI_ANSWER_MOST);
-	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(fd, &command);
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(offer, fd, &command);
 
 	/* Most disks do not have this page. */
 	if (verdict.action != COPYOFF_SCSI_GOOD && verdict.reason == COPYOFF_REASON_UNSUPPORTED)
@@ -84,7 +84,7 @@ static int ask_permission(int fd, struct state *state, struct copyoff_offer *off
 	state->list_id = copyoff_scsi_list_id(state->list_id);
 	command = copyoff_scsi_copy_in(COPYOFF_SCSI_TOKEN_INFORMATION, state->list_id, state->buf,
 				       INFORMATION_BYTES);
-	verdict = copyoff_scsi_send(fd, &command);
+	verdict = copyoff_scsi_send(offer, fd, &command);
 	if (verdict.reason != COPYOFF_REASON_PERMISSION)
 		return 0;
 	return copyoff_scsi_refuse_question(offer, verdict);
@@ -161,11 +161,12 @@ static int odx_probe(const struct copyoff_pair *pair, struct copyoff_offer *offe
 
 /* A command that goes on when it has ended. */
 struct operation {
-	const struct copyoff_offer *offer; /* NULL: nobody is asked whether to go on */
+	struct copyoff_offer *offer;
 	int fd;
 	uint8_t action;
 	uint64_t blocks; /* that it was asked for */
 	uint32_t list_id;
+	bool stopped; /* nobody is asked any more whether to go on */
 	/* What came of it: */
 	uint64_t done; /* blocks, from the first one */
 	struct copyoff_scsi_verdict verdict;
@@ -197,7 +198,7 @@ static struct copyoff_scsi_verdict ask_once(const struct operation *op, struct s
 {
 	struct copyoff_scsi_command command = copyoff_scsi_copy_in(
 		COPYOFF_SCSI_TOKEN_INFORMATION, op->list_id, state->buf, INFORMATION_BYTES);
-	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(op->fd, &command);
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(op->offer, op->fd, &command);
 
 	if (verdict.action != COPYOFF_SCSI_GOOD)
 		return verdict;
@@ -238,7 +239,7 @@ static struct copyoff_scsi_verdict ask(const struct operation *op, struct state 
 			return verdict;
 		if (copyoff_sys_now() - start >= patience)
 			return too_long;
-		if (op->offer && copyoff_canceled(op->offer))
+		if (!op->stopped && copyoff_canceled(op->offer))
 			return canceled;
 		wait_a_while(info->delay, &delay);
 	}
@@ -295,8 +296,8 @@ static void stop(struct operation *op, struct state *state, uint64_t patience)
 	struct copyoff_scsi_token_information info;
 	struct copyoff_scsi_verdict verdict;
 
-	op->offer = NULL;
-	(void)copyoff_scsi_send(op->fd, &command); /* what came of it is asked next */
+	op->stopped = true;
+	(void)copyoff_scsi_send(op->offer, op->fd, &command); /* what came of it is asked next */
 	if (op->action != COPYOFF_SCSI_WRITE_USING_TOKEN)
 		return;
 	verdict = ask(op, state, patience, &info);
@@ -305,6 +306,8 @@ static void stop(struct operation *op, struct state *state, uint64_t patience)
 	else
 		op->lost = !is_unknown(&verdict);
 	state->out_of_control |= op->lost;
+	if (op->lost)
+		op->offer->fatal = ETIMEDOUT;
 }
 
 /* The command has begun the operation, or may have: wait for its end. */
@@ -344,7 +347,7 @@ static void carry_out(struct operation *op, struct state *state, uint32_t len)
 		state->list_id = copyoff_scsi_list_id(state->list_id);
 		op->list_id = state->list_id;
 		command = copyoff_scsi_copy_out(op->action, op->list_id, state->buf, len);
-		op->verdict = copyoff_scsi_send(op->fd, &command);
+		op->verdict = copyoff_scsi_send(op->offer, op->fd, &command);
 	} while (op->verdict.action == COPYOFF_SCSI_LIST_ID && ids++ < LIST_IDS);
 	if (op->verdict.action == COPYOFF_SCSI_GOOD || op->verdict.outcome == COPYOFF_SCSI_IN_DOUBT)
 		follow(op, state);
@@ -480,8 +483,6 @@ static int64_t copy_call(void *data)
 	copyoff_scsi_wipe(c->state->token, sizeof(c->state->token));
 	if (op.lost)
 		return -ETIMEDOUT;
-	if (done > 0 && op.verdict.action == COPYOFF_SCSI_FINAL)
-		c->offer->final_error = op.verdict.error;
 	if (done > 0)
 		return (int64_t)(done * block);
 	return copyoff_scsi_refuse(c->offer, &op.verdict);

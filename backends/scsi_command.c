@@ -539,7 +539,7 @@ static const struct sense_row {
 static const struct copyoff_scsi_verdict good = VERDICT(GOOD, NONE, 0, "");
 /* Nobody else will be told that something was not written. */
 static const struct copyoff_scsi_verdict deferred =
-	FINAL(EIO, "the device reports that an earlier command failed");
+	VERDICT(DEFERRED, NONE, EIO, "the device reports that an earlier command failed");
 /* The command itself was not carried out. */
 static const struct copyoff_scsi_verdict recovered_before =
 	RETRY(EIO, "the device reports errors of earlier commands, again and again");
@@ -701,15 +701,6 @@ struct copyoff_scsi_verdict copyoff_scsi_judge(int ret, const struct copyoff_scs
 		return copyoff_scsi_judge_sense(command->status, command->sense,
 						command->sense_len);
 	verdict = *host;
-	verdict.outcome = COPYOFF_SCSI_IN_DOUBT;
-	return verdict;
-}
-
-struct copyoff_scsi_verdict copyoff_scsi_lost(int err)
-{
-	struct copyoff_scsi_verdict verdict =
-		FAILED(-err, "the answers of commands that were sent got lost");
-
 	verdict.outcome = COPYOFF_SCSI_IN_DOUBT;
 	return verdict;
 }

@@ -159,6 +159,7 @@ enum copyoff_scsi_action {
 	COPYOFF_SCSI_TOKEN, /* with another token */
 	COPYOFF_SCSI_LESS, /* with fewer ranges */
 	COPYOFF_SCSI_FINAL, /* that errno */
+	COPYOFF_SCSI_DEFERRED, /* that errno, of an earlier command: it is not said again */
 };
 
 struct copyoff_scsi_verdict {
@@ -178,8 +179,6 @@ struct copyoff_scsi_verdict {
  * copy was aborted for what another device said, and that is final, so is this.
  */
 struct copyoff_scsi_verdict copyoff_scsi_judge(int ret, const struct copyoff_scsi_command *command);
-/* Of one that was sent, and of which no answer is to be had: -@err. */
-struct copyoff_scsi_verdict copyoff_scsi_lost(int err);
 /* The same for a status with sense data that were found in an answer. */
 struct copyoff_scsi_verdict copyoff_scsi_judge_sense(uint8_t status, const unsigned char *sense,
 						     size_t len);

@@ -25,14 +25,25 @@ static bool must_not_run_twice(const struct copyoff_scsi_command *command)
 	       command->cdb[1] != COPYOFF_SCSI_EXTENDED_COPY;
 }
 
-struct copyoff_scsi_verdict copyoff_scsi_send(int fd, struct copyoff_scsi_command *command)
+struct copyoff_scsi_verdict copyoff_scsi_verdict_of(struct copyoff_offer *offer, int ret,
+						    const struct copyoff_scsi_command *command)
+{
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_judge(ret, command);
+
+	if (verdict.action == COPYOFF_SCSI_DEFERRED)
+		offer->fatal = verdict.error;
+	return verdict;
+}
+
+struct copyoff_scsi_verdict copyoff_scsi_send(struct copyoff_offer *offer, int fd,
+					      struct copyoff_scsi_command *command)
 {
 	uint64_t wait = FIRST_WAIT_NS;
 	int retries = 0, waits = 0;
 
 	for (;;) {
 		int ret = copyoff_sys_scsi_command(fd, command);
-		struct copyoff_scsi_verdict verdict = copyoff_scsi_judge(ret, command);
+		struct copyoff_scsi_verdict verdict = copyoff_scsi_verdict_of(offer, ret, command);
 
 		if (verdict.outcome == COPYOFF_SCSI_IN_DOUBT && must_not_run_twice(command))
 			return verdict;
@@ -48,11 +59,16 @@ struct copyoff_scsi_verdict copyoff_scsi_send(int fd, struct copyoff_scsi_comman
 	}
 }
 
+static bool is_final(const struct copyoff_scsi_verdict *verdict)
+{
+	return verdict->action == COPYOFF_SCSI_FINAL || verdict->action == COPYOFF_SCSI_DEFERRED;
+}
+
 int copyoff_scsi_refuse(struct copyoff_offer *offer, const struct copyoff_scsi_verdict *verdict)
 {
 	const char *remedy = "";
 
-	if (verdict->action == COPYOFF_SCSI_FINAL)
+	if (is_final(verdict))
 		return -verdict->error;
 	if (verdict->error == EPERM)
 		remedy = "have CAP_SYS_RAWIO: without it, the kernel passes these commands by "
@@ -62,7 +78,7 @@ int copyoff_scsi_refuse(struct copyoff_offer *offer, const struct copyoff_scsi_v
 
 int copyoff_scsi_refuse_question(struct copyoff_offer *offer, struct copyoff_scsi_verdict verdict)
 {
-	if (verdict.action == COPYOFF_SCSI_FINAL) {
+	if (is_final(&verdict)) {
 		verdict.action = COPYOFF_SCSI_DECLINE;
 		verdict.reason = COPYOFF_REASON_RESOURCE;
 	}
@@ -114,10 +130,10 @@ static int strange_answer(struct copyoff_offer *offer)
 }
 
 /* It is known to be a disk: who may not send anything on a partition gets ENOTTY. */
-static struct copyoff_scsi_verdict ask_first(int fd, bool whole,
+static struct copyoff_scsi_verdict ask_first(struct copyoff_offer *offer, int fd, bool whole,
 					     struct copyoff_scsi_command *command)
 {
-	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(fd, command);
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(offer, fd, command);
 
 	if (verdict.error == ENOTTY && !whole)
 		verdict = (struct copyoff_scsi_verdict){
@@ -134,7 +150,7 @@ static int ask_what_it_is(const struct copyoff_end *end, const struct copyoff_ch
 {
 	const bool whole = chain->levels[0].rdev == chain->lowest;
 	struct copyoff_scsi_command command = copyoff_scsi_inquiry(answer, 96);
-	struct copyoff_scsi_verdict verdict = ask_first(end->fd, whole, &command);
+	struct copyoff_scsi_verdict verdict = ask_first(offer, end->fd, whole, &command);
 	bool is_disk, copies;
 
 	if (verdict.action != COPYOFF_SCSI_GOOD)
@@ -153,7 +169,7 @@ static int ask_capacity(int fd, unsigned char *answer, struct copyoff_scsi_disk 
 			struct copyoff_offer *offer)
 {
 	struct copyoff_scsi_command command = copyoff_scsi_capacity(answer, 32);
-	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(fd, &command);
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(offer, fd, &command);
 
 	if (verdict.action != COPYOFF_SCSI_GOOD)
 		return copyoff_scsi_refuse_question(offer, verdict);
@@ -162,12 +178,13 @@ static int ask_capacity(int fd, unsigned char *answer, struct copyoff_scsi_disk 
 		       : strange_answer(offer);
 }
 
-struct copyoff_scsi_verdict copyoff_scsi_ask_name(int fd, unsigned char *answer,
+struct copyoff_scsi_verdict copyoff_scsi_ask_name(struct copyoff_offer *offer, int fd,
+						  unsigned char *answer,
 						  struct copyoff_scsi_designator *name)
 {
 	struct copyoff_scsi_command command =
 		copyoff_scsi_vpd(COPYOFF_SCSI_VPD_IDENTIFICATION, answer, COPYOFF_SCSI_ANSWER_MOST);
-	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(fd, &command);
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(offer, fd, &command);
 
 	*name = (struct copyoff_scsi_designator){ 0 };
 	if (verdict.action == COPYOFF_SCSI_GOOD &&
@@ -218,7 +235,7 @@ static int find_disk(const struct copyoff_end *end, const struct copyoff_chain *
 	if (ret == 0)
 		ret = check_capacity(end, chain, &disk->capacity, offer);
 	if (ret == 0) /* without one, some commands can copy none the less */
-		disk->named = copyoff_scsi_ask_name(end->fd, answer, &disk->name).action ==
+		disk->named = copyoff_scsi_ask_name(offer, end->fd, answer, &disk->name).action ==
 			      COPYOFF_SCSI_GOOD;
 	return ret;
 }

@@ -15,9 +15,14 @@ struct copyoff_scsi_disk {
 
 /*
  * Send it, and again as long as that may help: after a unit attention, or when the
- * device was busy.
+ * device was busy.  If the device says that something has failed before, the copy
+ * that goes on is to fail, whatever becomes of it.
  */
-struct copyoff_scsi_verdict copyoff_scsi_send(int fd, struct copyoff_scsi_command *command);
+struct copyoff_scsi_verdict copyoff_scsi_send(struct copyoff_offer *offer, int fd,
+					      struct copyoff_scsi_command *command);
+/* Of the same command, however it was sent: what came of it. */
+struct copyoff_scsi_verdict copyoff_scsi_verdict_of(struct copyoff_offer *offer, int ret,
+						    const struct copyoff_scsi_command *command);
 
 /* -errno if the verdict is final, or else decline for it. */
 int copyoff_scsi_refuse(struct copyoff_offer *offer, const struct copyoff_scsi_verdict *verdict);
@@ -36,7 +41,8 @@ int copyoff_scsi_find_disks(const struct copyoff_pair *pair, const struct copyof
 int copyoff_scsi_not_disks(struct copyoff_offer *offer);
 
 /* The name of the disk, as it is now. */
-struct copyoff_scsi_verdict copyoff_scsi_ask_name(int fd, unsigned char *answer,
+struct copyoff_scsi_verdict copyoff_scsi_ask_name(struct copyoff_offer *offer, int fd,
+						  unsigned char *answer,
 						  struct copyoff_scsi_designator *name);
 bool copyoff_scsi_same_name(const struct copyoff_scsi_designator *a,
 			    const struct copyoff_scsi_designator *b);

@@ -31,7 +31,8 @@ struct state {
 	struct copyoff_xcopy_target target;
 	unsigned concurrent; /* commands that the device takes at the same time */
 	bool one_at_a_time; /* several in flight cannot be had */
-	bool alone; /* one in flight failed: the next one is sent alone */
+	bool alone; /* one in flight failed: it is sent again alone */
+	bool out_of_control; /* commands in flight got lost */
 	uint32_t list_id;
 };
 
@@ -54,7 +55,7 @@ static int ask_limits(const struct copyoff_pair *pair, struct state *state,
 {
 	struct copyoff_scsi_command command = copyoff_scsi_copy_in(
 		COPYOFF_SCSI_COPY_LIMITS, 0, state->buf, COPYOFF_SCSI_ANSWER_MOST);
-	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(pair->out.fd, &command);
+	struct copyoff_scsi_verdict verdict = copyoff_scsi_send(offer, pair->out.fd, &command);
 
 	if (verdict.action != COPYOFF_SCSI_GOOD)
 		return copyoff_scsi_refuse_question(offer, verdict);
@@ -114,7 +115,6 @@ static void set_target(struct state *state)
 	state->target.names[0] = state->disks[0].name;
 	state->target.names[1] = state->disks[1].name;
 	state->target.block = state->disks[1].capacity.block;
-	state->one_at_a_time = state->alone = false;
 }
 
 static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_offer *offer)
@@ -127,11 +127,12 @@ static int find_all(const struct copyoff_pair *pair, void *p, struct copyoff_off
 	ret = copyoff_scsi_find_disks(pair, &state->bracket, state->buf, state->disks, offer);
 	if (ret == 0)
 		ret = check_names(state, offer);
-	set_target(state);
 	if (ret == 0)
 		ret = ask_limits(pair, state, &limits, offer);
-	if (ret == 0)
-		ret = set_limits(offer, state, &limits);
+	if (ret < 0)
+		return ret;
+	set_target(state);
+	ret = set_limits(offer, state, &limits);
 	if (ret < 0)
 		return ret;
 	offer->base_in = state->bracket.in.chain.place.base;
@@ -157,6 +158,7 @@ struct call {
 	struct state *state;
 	const struct copyoff_range *ranges;
 	size_t n;
+	unsigned depth; /* commands at the same time */
 };
 
 /*
@@ -166,7 +168,8 @@ struct call {
 static int check_name(const struct call *c, const struct copyoff_end *end, size_t which)
 {
 	struct copyoff_scsi_designator now;
-	struct copyoff_scsi_verdict verdict = copyoff_scsi_ask_name(end->fd, c->state->buf, &now);
+	struct copyoff_scsi_verdict verdict =
+		copyoff_scsi_ask_name(c->offer, end->fd, c->state->buf, &now);
 
 	if (verdict.action != COPYOFF_SCSI_GOOD)
 		return copyoff_scsi_refuse_question(c->offer, verdict);
@@ -177,17 +180,17 @@ static int check_name(const struct call *c, const struct copyoff_end *end, size_
 			       "the target has another disk in place of the one there was", "");
 }
 
-static struct copyoff_scsi_command send_list(const struct call *c,
-					     const struct copyoff_range *ranges, size_t n,
+/* Of the first @n ranges. */
+static struct copyoff_scsi_command send_list(const struct call *c, size_t n,
 					     struct copyoff_scsi_verdict *verdict)
 {
 	struct state *state = c->state;
 	struct copyoff_scsi_command command;
 
 	state->list_id = copyoff_scsi_list_id(state->list_id);
-	command = copyoff_xcopy_command(&state->target, c->offer, ranges, n, state->list_id,
+	command = copyoff_xcopy_command(&state->target, c->offer, c->ranges, n, state->list_id,
 					state->buf);
-	*verdict = copyoff_scsi_send(c->pair->out.fd, &command);
+	*verdict = copyoff_scsi_send(c->offer, c->pair->out.fd, &command);
 	return command;
 }
 
@@ -208,91 +211,12 @@ static size_t segments_done(const struct call *c, const struct copyoff_scsi_comm
 		return 0;
 	command = copyoff_scsi_copy_in(COPYOFF_SCSI_COPY_STATUS, (uint8_t)c->state->list_id,
 				       c->state->buf, COPYOFF_SCSI_ANSWER_MOST);
-	verdict = copyoff_scsi_send(c->pair->out.fd, &command);
+	verdict = copyoff_scsi_send(c->offer, c->pair->out.fd, &command);
 	if (verdict.action != COPYOFF_SCSI_GOOD ||
 	    copyoff_scsi_parse_copy_status(c->state->buf, copyoff_scsi_received(&command)) !=
 		    segment)
 		return 0;
 	return (size_t)segment;
-}
-
-/* One command for the first of @n ranges, or for more.  *@done of them are; 0 or -errno. */
-static int copy_by_command(const struct call *c, const struct copyoff_range *ranges, size_t n,
-			   size_t *done, bool *whole)
-{
-	struct copyoff_xcopy_target *target = &c->state->target;
-	struct copyoff_scsi_verdict verdict;
-	int ids = 1;
-
-	for (;;) {
-		const size_t most = copyoff_xcopy_next(target, ranges, n);
-		struct copyoff_scsi_command command = send_list(c, ranges, most, &verdict);
-
-		*whole = verdict.action == COPYOFF_SCSI_GOOD;
-		*done = *whole ? most : segments_done(c, &command, most);
-		if (*done > 0)
-			return 0;
-		if (verdict.action == COPYOFF_SCSI_LESS && most > 1)
-			target->segments = 1;
-		else if (verdict.action != COPYOFF_SCSI_LIST_ID || ids++ == LIST_IDS)
-			return copyoff_scsi_refuse(c->offer, &verdict);
-	}
-}
-
-/* --- several commands ------------------------------------------------------------------- */
-
-static const struct copyoff_scsi_verdict nothing_failed = { .action = COPYOFF_SCSI_GOOD };
-
-static struct copyoff_scsi_verdict fly(const struct call *c, unsigned depth, size_t *done)
-{
-	int fd = copyoff_xcopy_open_generic(c->state->bracket.out.chain.lowest);
-	struct copyoff_scsi_verdict verdict;
-
-	if (fd < 0)
-		return copyoff_scsi_judge(fd, NULL);
-	verdict = copyoff_xcopy_fly(&c->state->target, c->offer, fd, depth, c->ranges, c->n, done);
-	(void)copyoff_sys_close(fd); /* it has nothing to say */
-	return verdict;
-}
-
-/* Not here, as opposed to not now. */
-static bool is_refusal(const struct copyoff_scsi_verdict *verdict)
-{
-	return verdict->outcome == COPYOFF_SCSI_NOT_SENT && verdict->error != EMFILE &&
-	       verdict->error != ENFILE && verdict->error != ENOMEM && verdict->error != EBUSY;
-}
-
-/*
- * Several commands at the same time, where that can be had, until one fails: *@done
- * ranges were copied before, and that one comes first the next time.
- */
-static struct copyoff_scsi_verdict copy_in_flight(const struct call *c, size_t *done)
-{
-	struct state *state = c->state;
-	const unsigned wanted = c->pair->depth ? c->pair->depth : DEPTH;
-	const unsigned depth = wanted < state->concurrent ? wanted : state->concurrent;
-	const bool alone = state->alone;
-	struct copyoff_scsi_verdict verdict;
-
-	state->alone = false;
-	if (alone || state->one_at_a_time || depth == 1 ||
-	    copyoff_xcopy_next(&state->target, c->ranges, c->n) == c->n)
-		return nothing_failed;
-	verdict = fly(c, depth, done);
-	if (verdict.action == COPYOFF_SCSI_GOOD)
-		return verdict;
-	state->one_at_a_time = *done == 0 && is_refusal(&verdict);
-	state->alone = *done > 0;
-	return verdict;
-}
-
-/* May it do better, or say more, if it is sent again, alone? */
-static bool is_worth_a_try(const struct call *c, const struct copyoff_scsi_verdict *verdict)
-{
-	if (verdict->action == COPYOFF_SCSI_FINAL || copyoff_canceled(c->offer))
-		return false;
-	/* Not where it took two minutes to get lost. */
-	return verdict->outcome != COPYOFF_SCSI_IN_DOUBT || verdict->action != COPYOFF_SCSI_DECLINE;
 }
 
 static int64_t bytes_of(const struct copyoff_range *ranges, size_t n)
@@ -304,30 +228,93 @@ static int64_t bytes_of(const struct copyoff_range *ranges, size_t n)
 	return (int64_t)bytes;
 }
 
-/*
- * Until one fails.  What is before it is counted, and unless its error is final, the
- * core comes again with what is left: then it is the first one, and is sent alone.
- */
-static int64_t copy_by_commands(const struct call *c)
+/* As many ranges as it takes; the core comes again with the others. */
+static int64_t copy_by_command(const struct call *c)
 {
-	size_t done = 0;
-	struct copyoff_scsi_verdict verdict = copy_in_flight(c, &done);
-	bool whole = done == 0;
-	int ret = 0;
+	struct copyoff_xcopy_target *target = &c->state->target;
+	struct copyoff_scsi_verdict verdict;
+	int ids = 1;
 
-	if (verdict.action != COPYOFF_SCSI_GOOD && !is_worth_a_try(c, &verdict))
-		ret = copyoff_scsi_refuse(c->offer, &verdict);
-	while (done < c->n && whole && ret == 0) {
-		size_t now = 0;
+	c->state->alone = false;
+	for (;;) {
+		const size_t n = copyoff_xcopy_next(target, c->ranges, c->n);
+		struct copyoff_scsi_command command = send_list(c, n, &verdict);
+		size_t done = n;
 
-		ret = copy_by_command(c, c->ranges + done, c->n - done, &now, &whole);
-		done += now;
+		if (verdict.action != COPYOFF_SCSI_GOOD)
+			done = segments_done(c, &command, n);
+		if (done > 0)
+			return bytes_of(c->ranges, done);
+		if (verdict.action == COPYOFF_SCSI_LESS && n > 1)
+			target->segments = 1;
+		else if (verdict.action != COPYOFF_SCSI_LIST_ID || ids++ == LIST_IDS)
+			return copyoff_scsi_refuse(c->offer, &verdict);
 	}
-	if (done == 0)
-		return ret;
-	if (ret < 0 && ret != COPYOFF_DECLINE)
-		c->offer->final_error = -ret;
-	return bytes_of(c->ranges, done);
+}
+
+/* --- several commands ------------------------------------------------------------------- */
+
+/* How many at the same time, for these ranges? */
+static unsigned depth_of(const struct copyoff_pair *pair, const struct state *state,
+			 const struct copyoff_range *ranges, size_t n)
+{
+	const unsigned wanted = pair->depth ? pair->depth : DEPTH;
+
+	if (state->alone || state->one_at_a_time ||
+	    copyoff_xcopy_next(&state->target, ranges, n) == n)
+		return 1;
+	return wanted < state->concurrent ? wanted : state->concurrent;
+}
+
+static struct copyoff_scsi_verdict fly(const struct call *c, size_t *done)
+{
+	const struct state *state = c->state; /* the device may take fewer than before */
+	const unsigned depth = c->depth < state->concurrent ? c->depth : state->concurrent;
+	int fd = copyoff_xcopy_open_generic(state->bracket.out.chain.lowest);
+	struct copyoff_scsi_verdict verdict;
+
+	*done = 0;
+	if (fd < 0)
+		return copyoff_scsi_judge(fd, NULL);
+	verdict = copyoff_xcopy_fly(&state->target, c->offer, fd, depth, c->ranges, c->n, done);
+	(void)copyoff_sys_close(fd); /* it has nothing to say */
+	return verdict;
+}
+
+/* Not here, as opposed to not now. */
+static bool is_refusal(const struct copyoff_scsi_verdict *verdict)
+{
+	return verdict->outcome == COPYOFF_SCSI_NOT_SENT && verdict->error != EMFILE &&
+	       verdict->error != ENFILE && verdict->error != ENOMEM && verdict->error != EBUSY;
+}
+
+/* May it do better, or say more, if it is sent again, alone? */
+static bool is_worth_a_try(const struct call *c, const struct copyoff_scsi_verdict *verdict)
+{
+	if (verdict->action == COPYOFF_SCSI_DEFERRED || copyoff_canceled(c->offer))
+		return false;
+	/* Not where it took two minutes to get lost. */
+	return verdict->outcome != COPYOFF_SCSI_IN_DOUBT || verdict->action == COPYOFF_SCSI_RETRY ||
+	       verdict->action == COPYOFF_SCSI_WAIT;
+}
+
+/*
+ * Until one fails.  What is before it is counted, and the core comes again with what is
+ * left: then it is the first one.  That is sent again, alone.
+ */
+static int64_t copy_in_flight(const struct call *c)
+{
+	struct state *state = c->state;
+	size_t done;
+	struct copyoff_scsi_verdict verdict = fly(c, &done);
+
+	state->out_of_control = c->offer->fatal == ETIMEDOUT;
+	state->alone = verdict.action != COPYOFF_SCSI_GOOD;
+	if (done > 0)
+		return bytes_of(c->ranges, done);
+	state->one_at_a_time = is_refusal(&verdict);
+	return is_worth_a_try(c, &verdict) ? copy_by_command(c)
+					   : copyoff_scsi_refuse(c->offer, &verdict);
 }
 
 static int64_t copy_call(void *data)
@@ -337,7 +324,9 @@ static int64_t copy_call(void *data)
 
 	if (ret == 0)
 		ret = check_name(c, &c->pair->out, 1);
-	return ret == 0 ? copy_by_commands(c) : ret;
+	if (ret < 0)
+		return ret;
+	return c->depth > 1 ? copy_in_flight(c) : copy_by_command(c);
 }
 
 /* --- copy -------------------------------------------------------------------------------- */
@@ -345,12 +334,23 @@ static int64_t copy_call(void *data)
 static int64_t xcopy_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			  const struct copyoff_range *ranges, size_t n)
 {
-	const struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
 	struct state *state = offer->priv;
-	struct call call = { pair, offer, state, ranges, n };
-	int64_t ret =
-		copyoff_bracket_begin(&state->bracket, pair, offer, ranges, n, find_all, state);
+	const unsigned depth = depth_of(pair, state, ranges, n);
+	struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
+	struct call call;
+	int64_t ret;
 
+	if (state->out_of_control)
+		return copyoff_decline(
+			offer, COPYOFF_REASON_MISBEHAVED, 0,
+			"commands of an earlier copy got lost, and the device may be "
+			"at it still",
+			"");
+	/* One at a time is one for each call: what is behind it needs no care yet. */
+	if (depth == 1)
+		from.n = copyoff_xcopy_next(&state->target, ranges, n);
+	call = (struct call){ pair, offer, state, ranges, from.n, depth };
+	ret = copyoff_bracket_begin(&state->bracket, pair, offer, ranges, from.n, find_all, state);
 	if (ret < 0)
 		return ret;
 	return copyoff_bracket_copy(&state->bracket, pair, offer, &from, copy_call, &call);

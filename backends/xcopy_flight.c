@@ -56,7 +56,7 @@ struct slot {
 
 struct run {
 	const struct copyoff_xcopy_target *target;
-	const struct copyoff_offer *offer;
+	struct copyoff_offer *offer;
 	int fd;
 	const struct copyoff_range *ranges;
 	size_t n, next; /* of them: the one that is sent next */
@@ -65,6 +65,17 @@ struct run {
 	struct slot *slots; /* by tag */
 	bool canceled;
 	struct copyoff_scsi_verdict verdict; /* of the first that failed */
+};
+
+/*
+ * The disk was removed, or this process may not read there any more, since its user has
+ * changed: the commands may be carried out all the same, and later.
+ */
+static const struct copyoff_scsi_verdict lost = {
+	.action = COPYOFF_SCSI_FINAL,
+	.error = ETIMEDOUT,
+	.text = "the answers of commands in flight got lost",
+	.outcome = COPYOFF_SCSI_IN_DOUBT,
 };
 
 static bool more(void *data)
@@ -98,10 +109,12 @@ static int wait_for_one(void *data, unsigned *tag, int *ret)
 	struct slot *slot;
 	int err = copyoff_sys_scsi_wait(run->fd, tag);
 
-	if (err < 0)
+	if (err < 0) {
+		run->offer->fatal = ETIMEDOUT;
 		return err;
+	}
 	slot = &run->slots[*tag];
-	slot->verdict = copyoff_scsi_judge(0, &slot->command);
+	slot->verdict = copyoff_scsi_verdict_of(run->offer, 0, &slot->command);
 	*ret = slot->verdict.action != COPYOFF_SCSI_GOOD;
 	run->canceled = copyoff_canceled(run->offer);
 	return 0;
@@ -114,15 +127,15 @@ static void done(void *data, unsigned tag, int ret)
 	if (ret == 0)
 		*run->done += run->slots[tag].n;
 	else if (ret < 0)
-		run->verdict = copyoff_scsi_lost(ret);
+		run->verdict = lost;
 	else
 		run->verdict = run->slots[tag].verdict;
 }
 
 struct copyoff_scsi_verdict copyoff_xcopy_fly(const struct copyoff_xcopy_target *target,
-					      const struct copyoff_offer *offer, int fd,
-					      unsigned depth, const struct copyoff_range *ranges,
-					      size_t n, size_t *done_ranges)
+					      struct copyoff_offer *offer, int fd, unsigned depth,
+					      const struct copyoff_range *ranges, size_t n,
+					      size_t *done_ranges)
 {
 	struct copyoff_flight_slot slots[COPYOFF_SCSI_DEPTH_MOST];
 	struct run run = {

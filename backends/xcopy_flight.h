@@ -18,11 +18,13 @@ int copyoff_xcopy_open_generic(uint64_t disk);
  * COPYOFF_SCSI_DEPTH_MOST, on the character device @fd.  Sets *@done to how many
  * ranges were copied without a gap; behind these, bytes may have been copied, too.
  * GOOD if nothing failed, or the user has canceled; or else what came of the first
- * command that did: NOT_SENT, if the device takes no commands, or there is no memory.
+ * command that did: NOT_SENT, if the device takes no commands, or there is no memory;
+ * FINAL and IN_DOUBT, if its answer got lost, and it may be carried out later: then
+ * the offer has become fatal.
  */
 struct copyoff_scsi_verdict copyoff_xcopy_fly(const struct copyoff_xcopy_target *target,
-					      const struct copyoff_offer *offer, int fd,
-					      unsigned depth, const struct copyoff_range *ranges,
-					      size_t n, size_t *done);
+					      struct copyoff_offer *offer, int fd, unsigned depth,
+					      const struct copyoff_range *ranges, size_t n,
+					      size_t *done);
 
 #endif

@@ -173,6 +173,8 @@ COPYOFF_API unsigned copyoff_version(void);
  *   EROFS       a device is write protected, or a range of it is
  *   EACCES      another host has reserved a device
  *   EIO, ENOMEM, EMFILE, ENFILE
+ *   ETIMEDOUT   a device that copies does not answer, and may write to the
+ *               destination later: nothing is counted, whatever was copied
  *   ENOSYS      a block device, and the library was built with nothing but
  *               POSIX, which cannot tell its size
  *   EINTR       a signal came before anything was copied

@@ -114,13 +114,12 @@ struct copyoff_offer {
 	bool interrupted;
 
 	/*
-	 * Set by copy() together with a short count: the positive errno of what
-	 * ended it, where that is final.  The core counts what was copied, and
-	 * asks nobody for the rest: who reports an error once, as devices do
-	 * and page caches, would not report it again.  Cleared by the core
-	 * before each call.
+	 * Set by copy(), whatever it returns: a positive errno that the call fails
+	 * with, however much it has copied.  For what a short count would hide: an
+	 * error of before that is reported once, or that something may be copied
+	 * later.  Cleared by the core before each call.
 	 */
-	int final_error;
+	int fatal;
 
 	/*
 	 * Set by the core around copy(): has the user canceled?  To be asked

@@ -100,7 +100,7 @@ static void account(struct copyoff_stats *stats, const struct copyoff_offer *off
 	stats->calls++;
 	stats->nanoseconds += ns;
 	stats->declines += ret == COPYOFF_DECLINE;
-	stats->errors += (ret < 0 && ret != COPYOFF_DECLINE) || offer->final_error;
+	stats->errors += (ret < 0 && ret != COPYOFF_DECLINE) || offer->fatal;
 	if (ret > 0)
 		stats->bytes += (uint64_t)ret;
 	if (ret >= 0 && (uint64_t)ret < asked)
@@ -125,7 +125,7 @@ int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pai
 	int64_t ret;
 
 	offer->interrupted = false;
-	offer->final_error = 0;
+	offer->fatal = 0;
 	offer->used = true;
 	ret = offer->backend->copy(pair, offer, ranges, op->n);
 	if (ret > 0 && (uint64_t)ret > op->len)
@@ -267,15 +267,12 @@ static int canceled(struct copyoff_run *run)
 	return copyoff_fail(run->ctx, -ECANCELED, "canceled by the progress callback");
 }
 
-/* It copied something, and then it failed. */
-static int failed_behind(struct copyoff_run *run, const struct copyoff_operation *op)
+/* Whatever was copied: the next call would not find the error again. */
+static int fatal(struct copyoff_run *run, const struct copyoff_operation *op)
 {
-	const bool at_end = run->at.range == run->n;
-	const struct copyoff_range *r = &run->v[at_end ? run->n - 1 : run->at.range];
-	const uint64_t pos = at_end ? r->len : run->at.pos;
-
-	return backend_failed(run->ctx, op, -op->offer->final_error, (uint64_t)r->src + pos,
-			      (uint64_t)r->dst + pos);
+	run->fatal = true;
+	return backend_failed(run->ctx, op, -op->offer->fatal, (uint64_t)run->batch[0].src,
+			      (uint64_t)run->batch[0].dst);
 }
 
 /* One operation at the cursor.  1: go on; 0: end of the input; -errno. */
@@ -314,6 +311,8 @@ static int step(struct copyoff_run *run)
 	op.offer->canceled_data = run;
 	ret = copyoff_engine_attempt(run->ctx, &run->route->pair, &op, run->batch);
 	op.offer->canceled = NULL;
+	if (op.offer->fatal)
+		return fatal(run, &op);
 	if (ret == COPYOFF_DECLINE && !run->canceled) {
 		op.offer->state = COPYOFF_OFFER_DECLINED;
 		return 1;
@@ -325,8 +324,6 @@ static int step(struct copyoff_run *run)
 	ret = accept(run, &op, (uint64_t)ret);
 	if (ret < 0)
 		return (int)ret;
-	if (op.offer->final_error)
-		return failed_behind(run, &op);
 	if (run->canceled)
 		return canceled(run);
 	if (op.offer->interrupted && run->at.range < run->n)
@@ -375,7 +372,7 @@ static int settle(struct copyoff_run *run, int err)
 	run->holes.on = false;
 	run->holes_lost = true;
 	run->holes.pending = (struct copyoff_span){ 0, 0 };
-	return err == -ECANCELED || err == -EINTR ? err : walk(run);
+	return err == -ECANCELED || err == -EINTR || run->fatal ? err : walk(run);
 }
 
 static int make_durable(struct copyoff_run *run)
@@ -440,6 +437,7 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	run.total = bytes_to_do(&run);
 	run.reported = 0;
 	run.canceled = false;
+	run.fatal = false;
 	run.holes_lost = false;
 	run.size_limit = INT64_MAX;
 	if (out->kind == COPYOFF_KIND_REGULAR)
@@ -451,12 +449,14 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	err = settle(&run, err);
 	copyoff_holes_end(&run.holes);
 	sync_err = make_durable(&run);
+	result->error = -err;
+	if (run.fatal)
+		return err;
 	if (sync_err < 0)
 		return sync_err;
 
 	if (err == 0)
 		note_fallback(&run);
-	result->error = -err;
 	result->bytes += run.at.done;
 	result->bytes_offloaded += run.at.offloaded;
 	if (run.at.last < COPYOFF_BACKENDS)

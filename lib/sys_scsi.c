@@ -11,6 +11,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/*
+ * Behind those that are there: the default of the driver, but not of SG_IO on block
+ * devices, is to overtake them.  Not in all headers.
+ */
+enum { Q_AT_TAIL = 0x10 };
+
 static int direction(const struct copyoff_scsi_command *command)
 {
 	if (command->len == 0)
@@ -61,6 +67,7 @@ int copyoff_sys_scsi_send(int fd, unsigned tag, struct copyoff_scsi_command *com
 	ssize_t ret;
 
 	hdr.pack_id = (int)tag;
+	hdr.flags = Q_AT_TAIL;
 	ret = write(fd, &hdr, sizeof(hdr));
 	return ret < 0 ? -errno : ret == sizeof(hdr) ? 0 : -EIO;
 }
@@ -68,7 +75,7 @@ int copyoff_sys_scsi_send(int fd, unsigned tag, struct copyoff_scsi_command *com
 /* The driver gives back what it was given with the command, and an answer. */
 int copyoff_sys_scsi_wait(int fd, unsigned *tag)
 {
-	struct sg_io_hdr hdr = { .interface_id = 'S', .dxfer_direction = SG_DXFER_TO_DEV };
+	struct sg_io_hdr hdr = { 0 };
 	ssize_t ret;
 
 	do

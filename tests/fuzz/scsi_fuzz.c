@@ -17,7 +17,7 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { RANGES_MOST = 5, COMMANDS_MOST = 100 * 1000 };
+enum { RANGES_MOST = 5, COMMANDS_MOST = 1000 * 1000 };
 
 static struct {
 	const uint8_t *at, *end;

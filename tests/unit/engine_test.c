@@ -511,25 +511,24 @@ START_TEST(test_signals)
 }
 END_TEST
 
-/* What was copied counts, and neither is the rest tried, nor by others. */
-START_TEST(test_error_behind)
+/* Whatever was copied, by it or before: others are not asked, and nothing is counted. */
+START_TEST(test_fatal)
 {
-	static const struct fake_step in_the_middle[] = { { FAKE_ALL, 0 }, { FAKE_FINAL, 77 } };
-	static const struct fake_step at_the_end[] = { { FAKE_FINAL, 1000 } };
+	static const struct fake_step in_the_middle[] = { { FAKE_ALL, 0 }, { FAKE_FATAL, 77 } };
+	static const struct fake_step at_the_end[] = { { FAKE_FATAL, 1000 } };
+	static const struct fake_step declining[] = { { FAKE_ALL, 0 }, { FAKE_FATAL, 1 } };
 
 	fakes[0].limits.max_range = 1000;
 	fake_script(0, in_the_middle, COUNT(in_the_middle));
-	ck_assert_int_eq(run_one(0, 0, 5000, 0), 1077);
-	ck_assert_int_eq(fake_ctx.result.error, EIO);
+	ck_assert_int_eq(run_one(0, 0, 5000, 0), -EIO);
 	ck_assert_uint_eq(fakes[0].copies, 2);
-	ck_assert_uint_eq(fakes[1].copies, 0);
 	ck_assert_uint_eq(fake_ctx.stats[0].errors, 1);
-	ck_assert_uint_eq(fake_ctx.stats[0].bytes, 1077);
-	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "EIO at source offset 1077"));
-	/* Even if nothing is left. */
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "EIO at source offset 1000"));
 	fake_script(0, at_the_end, 1);
-	ck_assert_int_eq(run_one(0, 0, 1000, 0), 1000);
-	ck_assert_int_eq(fake_ctx.result.error, EIO);
+	ck_assert_int_eq(run_one(0, 0, 1000, 0), -EIO);
+	fake_script(0, declining, COUNT(declining));
+	ck_assert_int_eq(run_one(0, 0, 5000, 0), -EIO);
+	ck_assert_uint_eq(fakes[1].copies, 0);
 	/* And it is over. */
 	ck_assert_int_eq(run_one(0, 0, 5000, 0), 5000);
 	ck_assert_int_eq(fake_ctx.result.error, 0);
@@ -935,7 +934,7 @@ int main(void)
 	tcase_add_test(tc, test_too_many);
 	tcase_add_test(tc, test_end_of_input);
 	tcase_add_test(tc, test_signals);
-	tcase_add_test(tc, test_error_behind);
+	tcase_add_test(tc, test_fatal);
 	tcase_add_test(tc, test_progress);
 	tcase_add_test(tc, test_cancel);
 	tcase_add_test(tc, test_policy);

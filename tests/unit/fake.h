@@ -21,7 +21,7 @@ enum fake_action {
 	FAKE_ALL,
 	FAKE_SHORT, /* that many bytes only */
 	FAKE_INTERRUPTED, /* likewise, by a signal */
-	FAKE_FINAL, /* likewise, by an error, EIO */
+	FAKE_FATAL, /* likewise, but nothing may be counted, EIO */
 	FAKE_DECLINE, /* for that reason */
 	FAKE_ERROR, /* that errno */
 	FAKE_TOO_MANY, /* that many more than asked */

@@ -51,7 +51,7 @@ static struct fake_step random_step(bool may_end)
 	static const int64_t reasons[] = { COPYOFF_REASON_ALIGNMENT, COPYOFF_REASON_UNSUPPORTED };
 	static const int64_t errors[] = { EIO, ENOSPC, EINTR };
 
-	switch (below(may_end ? 13 : 9)) {
+	switch (below(may_end ? 12 : 9)) {
 	case 0:
 	case 1:
 		return (struct fake_step){ FAKE_SHORT, 1 + (int64_t)below(6000) };
@@ -65,8 +65,6 @@ static struct fake_step random_step(bool may_end)
 		return (struct fake_step){ FAKE_INTERRUPTED, 1 + (int64_t)below(6000) };
 	case 11:
 		return (struct fake_step){ FAKE_END, 0 };
-	case 12:
-		return (struct fake_step){ FAKE_FINAL, 1 + (int64_t)below(6000) };
 	default:
 		return (struct fake_step){ FAKE_ALL, 0 };
 	}

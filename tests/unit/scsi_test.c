@@ -607,7 +607,7 @@ START_TEST(test_sense)
 	for (unsigned char code = 0x71; code <= 0x73; code = (unsigned char)(code + 2)) {
 		make_sense(&c, code, row->key, row->asc, row->ascq);
 		if (row->key > 1)
-			expect_verdict(&c, F, NONE, EIO);
+			expect_verdict(&c, COPYOFF_SCSI_DEFERRED, NONE, EIO);
 		else
 			expect_verdict(&c, R, CALL, EIO);
 	}
