@@ -12,12 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +47,7 @@ struct request {
 	bool between; /* the event comes after a first copy, before a second one */
 	bool reopen; /* the files are closed while it comes */
 	bool lock; /* the process has POSIX locks on both files */
+	bool signals; /* come all the time, and end what waits */
 	struct event event;
 };
 
@@ -231,6 +234,23 @@ static int change_file(const char *file, const char *device)
 	return 0;
 }
 
+static volatile sig_atomic_t signals_seen;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	signals_seen = 1;
+}
+
+static void send_signals(void)
+{
+	const struct sigaction action = { .sa_handler = on_signal }; /* no SA_RESTART */
+	const struct itimerval often = { { 0, 3000 }, { 0, 3000 } };
+
+	if (sigaction(SIGALRM, &action, NULL) < 0 || setitimer(ITIMER_REAL, &often, NULL) < 0)
+		fail("setitimer");
+}
+
 static int usage(void)
 {
 	fprintf(stderr, "usage: fs-device-faults [option...] IN OUT\n"
@@ -254,17 +274,20 @@ static int parse_open(const char *word, struct request *req)
 	return 0;
 }
 
-static int parse(struct request *req, int argc, char **argv)
+static int parse(struct request *req, struct copyoff_opts *opts, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "a:bi:l:Lo:O:rsvx:")) != -1) {
+	while ((c = getopt(argc, argv, "a:bd:i:l:Lo:O:rstvx:")) != -1) {
 		switch (c) {
 		case 'a':
 			req->event.at = number(optarg);
 			break;
 		case 'b':
 			req->between = true;
+			break;
+		case 'd':
+			opts->depth = (unsigned)number(optarg);
 			break;
 		case 'i':
 			req->off_in = number(optarg);
@@ -287,6 +310,9 @@ static int parse(struct request *req, int argc, char **argv)
 			break;
 		case 's':
 			req->flags |= COPYOFF_SYNC;
+			break;
+		case 't':
+			req->signals = true;
 			break;
 		case 'v':
 			req->verdict = true;
@@ -315,8 +341,10 @@ int main(int argc, char **argv)
 		return set_offset(argv[2], argv[3]);
 	if (argc == 4 && strcmp(argv[1], "change-file") == 0)
 		return change_file(argv[2], argv[3]);
-	if (parse(&req, argc, argv) < 0)
+	if (parse(&req, &opts, argc, argv) < 0)
 		return usage();
+	if (req.signals)
+		send_signals();
 	if (req.event.command && !req.between) {
 		opts.progress = on_progress;
 		opts.progress_data = &req.event;
@@ -329,7 +357,7 @@ int main(int argc, char **argv)
 	else
 		copies(ctx, &req);
 	copyoff_ctx_free(ctx);
-	if (req.event.command && !req.event.fired)
+	if ((req.event.command && !req.event.fired) || (req.signals && !signals_seen))
 		return STATUS_NO_EVENT;
 	return req.event.status ? STATUS_EVENT_FAILED : 0;
 }
