@@ -52,7 +52,7 @@ for_foreign() {
 # An emulator is slow, and slower to make a process for each test: one backend is
 # enough to see the order of bytes; the random tests, and those that need processes,
 # run everywhere else.
-emulated='^unit\.(random|nvme_faults|nvme_flight|scsi_target|blkcopy|cfr_block)$'
+emulated='^unit\.(random|flight|nvme_faults|nvme_flight|scsi_target|xcopy_flight|blkcopy|cfr_block)$'
 emulated+='|^conformance\.(reflink|copy_file_range|uring)$'
 
 target_m32() {

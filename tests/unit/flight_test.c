@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { COMMANDS = 60, DEPTH_MOST = 20, ROUNDS = 20000, FAILED = 7 };
+enum { COMMANDS = 60, DEPTH_MOST = 20, ROUNDS = 5000, FAILED = 7 };
 
 /* A copy of @n commands, of which some do not do all. */
 static struct copy {
