@@ -59,7 +59,7 @@ struct copyoff_scsi_verdict copyoff_scsi_send(struct copyoff_offer *offer, int f
 	}
 }
 
-static bool is_final(const struct copyoff_scsi_verdict *verdict)
+bool copyoff_scsi_is_final(const struct copyoff_scsi_verdict *verdict)
 {
 	return verdict->action == COPYOFF_SCSI_FINAL || verdict->action == COPYOFF_SCSI_DEFERRED;
 }
@@ -68,7 +68,7 @@ int copyoff_scsi_refuse(struct copyoff_offer *offer, const struct copyoff_scsi_v
 {
 	const char *remedy = "";
 
-	if (is_final(verdict))
+	if (copyoff_scsi_is_final(verdict))
 		return -verdict->error;
 	if (verdict->error == EPERM)
 		remedy = "have CAP_SYS_RAWIO: without it, the kernel passes these commands by "
@@ -78,7 +78,7 @@ int copyoff_scsi_refuse(struct copyoff_offer *offer, const struct copyoff_scsi_v
 
 int copyoff_scsi_refuse_question(struct copyoff_offer *offer, struct copyoff_scsi_verdict verdict)
 {
-	if (is_final(&verdict)) {
+	if (copyoff_scsi_is_final(&verdict)) {
 		verdict.action = COPYOFF_SCSI_DECLINE;
 		verdict.reason = COPYOFF_REASON_RESOURCE;
 	}

@@ -17,7 +17,10 @@ enum {
 	LEAST_ONCE = 1 << 20,
 	/* Bytes of commands at the same time, which cannot be interrupted, and may time out. */
 	TOTAL_MOST = 256 << 20,
+	/* Those one after the other in an operation: what is around it takes longer than small ones. */
+	SERIAL_MOST = 16 << 20,
 	DEPTH = 8, /* commands in flight, where the device takes as many */
+	RANGES_MOST = 256,
 	LIST_IDS = 3, /* that are tried for one command */
 	GRANULARITY_MOST = 20,
 	BUFFER_ALIGN = 4096,
@@ -33,6 +36,10 @@ struct state {
 	bool one_at_a_time; /* several in flight cannot be had */
 	bool alone; /* one in flight failed: it is sent again alone */
 	bool out_of_control; /* commands in flight got lost */
+	/* A command behind others was refused: how, and where its first range goes to. */
+	bool refused;
+	struct copyoff_scsi_verdict refusal;
+	int64_t refused_at;
 	uint32_t list_id;
 };
 
@@ -97,12 +104,11 @@ static int set_limits(struct copyoff_offer *offer, struct state *state,
 		return unsupported(offer, "the segments that the device takes are too short");
 	state->concurrent =
 		(unsigned)copyoff_range_min(limits->concurrent, COPYOFF_SCSI_DEPTH_MOST);
-	/* Of several commands, where there can be several. */
+	/* Of several commands. */
 	offer->limits = (struct copyoff_limits){
 		.align = align,
 		.max_range = range,
-		.max_ranges =
-			limits->concurrent > 1 ? COPYOFF_SCSI_SEGMENTS_MOST : target->segments,
+		.max_ranges = RANGES_MOST,
 		.max_total = TOTAL_MOST,
 	};
 	return 0;
@@ -228,31 +234,82 @@ static int64_t bytes_of(const struct copyoff_range *ranges, size_t n)
 	return (int64_t)bytes;
 }
 
-/* As many ranges as it takes; the core comes again with the others. */
-static int64_t copy_by_command(const struct call *c)
+/* For as many ranges as it takes.  Returns how many of them it has copied. */
+static size_t copy_by_command(const struct call *c, struct copyoff_scsi_verdict *verdict)
 {
 	struct copyoff_xcopy_target *target = &c->state->target;
-	struct copyoff_scsi_verdict verdict;
 	int ids = 1;
 
-	c->state->alone = false;
 	for (;;) {
 		const size_t n = copyoff_xcopy_next(target, c->ranges, c->n);
-		struct copyoff_scsi_command command = send_list(c, n, &verdict);
-		size_t done = n;
+		struct copyoff_scsi_command command = send_list(c, n, verdict);
 
-		if (verdict.action != COPYOFF_SCSI_GOOD)
-			done = segments_done(c, &command, n);
-		if (done > 0)
-			return bytes_of(c->ranges, done);
-		if (verdict.action == COPYOFF_SCSI_LESS && n > 1)
+		if (verdict->action == COPYOFF_SCSI_GOOD)
+			return n;
+		if (verdict->action == COPYOFF_SCSI_LESS && n > 1)
 			target->segments = 1;
-		else if (verdict.action != COPYOFF_SCSI_LIST_ID || ids++ == LIST_IDS)
-			return copyoff_scsi_refuse(c->offer, &verdict);
+		else if (verdict->action != COPYOFF_SCSI_LIST_ID || ids++ == LIST_IDS)
+			return segments_done(c, &command, n);
 	}
 }
 
 /* --- several commands ------------------------------------------------------------------- */
+
+/*
+ * So many ranges were copied, and then that happened.  What is behind them has been
+ * tried: if the core comes with it next, it is not to be tried again.
+ */
+static int64_t outcome(const struct call *c, size_t done,
+		       const struct copyoff_scsi_verdict *verdict)
+{
+	if (done == 0)
+		return copyoff_scsi_refuse(c->offer, verdict);
+	c->state->refused = !copyoff_scsi_is_final(verdict);
+	c->state->refusal = *verdict;
+	c->state->refused_at = c->ranges[done].dst;
+	return bytes_of(c->ranges, done);
+}
+
+/* Until one does not do all. */
+static int64_t copy_one_by_one(const struct call *c)
+{
+	struct copyoff_scsi_verdict verdict;
+	struct call rest = *c;
+	size_t done = 0;
+
+	do {
+		done += copy_by_command(&rest, &verdict);
+		rest.ranges = c->ranges + done;
+		rest.n = c->n - done;
+	} while (verdict.action == COPYOFF_SCSI_GOOD && rest.n > 0);
+	return verdict.action == COPYOFF_SCSI_GOOD ? bytes_of(c->ranges, done)
+						   : outcome(c, done, &verdict);
+}
+
+/* The first one; those behind it may fly again. */
+static int64_t copy_alone(const struct call *c)
+{
+	struct call first = *c;
+
+	first.n = copyoff_xcopy_next(&c->state->target, c->ranges, c->n);
+	c->state->alone = false;
+	return copy_one_by_one(&first);
+}
+
+/* How many ranges an operation has whose commands are sent one after the other. */
+static size_t serial_ranges(const struct state *state, const struct copyoff_range *ranges, size_t n)
+{
+	size_t all = copyoff_xcopy_next(&state->target, ranges, n);
+
+	while (!state->alone && all < n) {
+		size_t more = copyoff_xcopy_next(&state->target, ranges + all, n - all);
+
+		if (bytes_of(ranges, all + more) > SERIAL_MOST)
+			break;
+		all += more;
+	}
+	return all;
+}
 
 /* How many at the same time, for these ranges? */
 static unsigned depth_of(const struct copyoff_pair *pair, const struct state *state,
@@ -309,12 +366,13 @@ static int64_t copy_in_flight(const struct call *c)
 	struct copyoff_scsi_verdict verdict = fly(c, &done);
 
 	state->out_of_control = c->offer->fatal == ETIMEDOUT;
-	state->alone = verdict.action != COPYOFF_SCSI_GOOD;
-	if (done > 0)
+	state->one_at_a_time = done == 0 && is_refusal(&verdict);
+	if (verdict.action == COPYOFF_SCSI_GOOD)
 		return bytes_of(c->ranges, done);
-	state->one_at_a_time = is_refusal(&verdict);
-	return is_worth_a_try(c, &verdict) ? copy_by_command(c)
-					   : copyoff_scsi_refuse(c->offer, &verdict);
+	if (!is_worth_a_try(c, &verdict))
+		return outcome(c, done, &verdict);
+	state->alone = true;
+	return done > 0 ? bytes_of(c->ranges, done) : copy_alone(c);
 }
 
 static int64_t copy_call(void *data)
@@ -326,10 +384,21 @@ static int64_t copy_call(void *data)
 		ret = check_name(c, &c->pair->out, 1);
 	if (ret < 0)
 		return ret;
-	return c->depth > 1 ? copy_in_flight(c) : copy_by_command(c);
+	if (c->depth > 1)
+		return copy_in_flight(c);
+	return c->state->alone ? copy_alone(c) : copy_one_by_one(c);
 }
 
 /* --- copy -------------------------------------------------------------------------------- */
+
+/* Is that what was tried behind others?  It counts once. */
+static bool was_refused(struct state *state, const struct copyoff_range *ranges)
+{
+	const bool refused = state->refused && state->refused_at == ranges[0].dst;
+
+	state->refused = false;
+	return refused;
+}
 
 static int64_t xcopy_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			  const struct copyoff_range *ranges, size_t n)
@@ -346,9 +415,10 @@ static int64_t xcopy_copy(const struct copyoff_pair *pair, struct copyoff_offer 
 			"commands of an earlier copy got lost, and the device may be "
 			"at it still",
 			"");
-	/* One at a time is one for each call: what is behind it needs no care yet. */
+	if (was_refused(state, ranges))
+		return copyoff_scsi_refuse(offer, &state->refusal);
 	if (depth == 1)
-		from.n = copyoff_xcopy_next(&state->target, ranges, n);
+		from.n = serial_ranges(state, ranges, n);
 	call = (struct call){ pair, offer, state, ranges, from.n, depth };
 	ret = copyoff_bracket_begin(&state->bracket, pair, offer, ranges, from.n, find_all, state);
 	if (ret < 0)

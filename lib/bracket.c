@@ -265,5 +265,9 @@ int64_t copyoff_bracket_copy(struct copyoff_bracket *b, const struct copyoff_pai
 				      "the page cache of the destination cannot be dropped", "");
 out:
 	end(b);
-	return ret > 0 && !copyoff_bracket_holds(b, pair) ? -EIO : ret;
+	if (ret > 0 && !copyoff_bracket_holds(b, pair)) {
+		offer->fatal = EIO;
+		ret = -EIO;
+	}
+	return ret;
 }

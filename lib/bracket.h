@@ -79,8 +79,8 @@ int copyoff_bracket_begin(struct copyoff_bracket *b, const struct copyoff_pair *
  * before, and those of the destination dropped behind it: of all the ranges,
  * also of what was not counted, since it may have changed.  Returns what @copy
  * returned; or copyoff_decline() if the caches cannot be dealt with: copied
- * through the cache, it becomes right; or -EIO if there are other devices now:
- * bytes may have gone anywhere.
+ * through the cache, it becomes right; or -EIO, which is fatal, if there are other
+ * devices now: bytes may have gone anywhere, and what was counted before is there no more.
  */
 int64_t copyoff_bracket_copy(struct copyoff_bracket *b, const struct copyoff_pair *pair,
 			     struct copyoff_offer *offer, const struct copyoff_origin *from,

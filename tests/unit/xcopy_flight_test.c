@@ -135,17 +135,6 @@ START_TEST(test_depth)
 }
 END_TEST
 
-/* Of one command, or of several. */
-START_TEST(test_sizes)
-{
-	disks_with(_i ? 2 : 1, 16, 0);
-	ck_assert_int_eq(world_copy(A1, 0, B1, 0, PIECE, 0), PIECE);
-	ck_assert_uint_eq(offer()->limits.max_range, 65528 * 512);
-	ck_assert_uint_eq(offer()->limits.max_ranges, _i ? 256 : 16);
-	ck_assert_uint_eq(offer()->limits.max_total, 256 << 20);
-}
-END_TEST
-
 /* Together they are no more than one command may be. */
 START_TEST(test_sizes_of_4096)
 {
@@ -383,17 +372,14 @@ START_TEST(test_time_out)
 }
 END_TEST
 
-/* One that is not the first: those before it count, and it is sent once more, alone. */
+/* One that is not the first: those before it count, and it is not sent again, either. */
 START_TEST(test_later_time_out)
 {
-	unsigned last;
-
 	fly(_i);
 	*world_script(0x83, -1) = (struct script){ 0x83, -1, 20, 1000, 0, 3, _i % 2 };
 	world_use("xcopy,readwrite");
 	ck_assert_int_eq(world_copy(A1, 0, B1, 0, ALL, 0), ALL);
-	last = w.copies - w.flown;
-	ck_assert_uint_eq(last, world_copied_by("xcopy") > 0);
+	ck_assert_uint_eq(w.copies, w.flown);
 	ck_assert_uint_le(world_copied_by("xcopy"), 20 * PIECE);
 	ck_assert_int_eq(offer()->error, ETIMEDOUT);
 }
@@ -591,7 +577,6 @@ int main(void)
 	tcase_add_loop_test(tc, test_all, 0, ORDERS);
 	tcase_add_loop_test(tc, test_scattered, 0, ORDERS);
 	tcase_add_loop_test(tc, test_depth, 0, 10);
-	tcase_add_loop_test(tc, test_sizes, 0, 2);
 	tcase_add_loop_test(tc, test_sizes_of_4096, 0, 4);
 	tcase_add_loop_test(tc, test_split, 0, 8);
 	tcase_add_test(tc, test_one_command);

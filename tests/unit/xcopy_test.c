@@ -90,7 +90,7 @@ START_TEST(test_limits)
 	ck_assert_int_eq(o->state, COPYOFF_OFFER_OPEN);
 	ck_assert_uint_eq(o->limits.align, 512);
 	ck_assert_uint_eq(o->limits.max_range, 65528 * 512);
-	ck_assert_uint_eq(o->limits.max_ranges, SEGMENTS);
+	ck_assert_uint_eq(o->limits.max_ranges, 256);
 	ck_assert_uint_eq(o->limits.max_total, 256 << 20);
 	ck_assert_uint_eq(o->base_in, world_base(A1));
 	ck_assert_uint_eq(o->base_out, world_base(B1));
@@ -105,7 +105,8 @@ END_TEST
 static const struct {
 	struct scsi_target_limits limits;
 	uint32_t block;
-	uint64_t align, range, ranges;
+	uint64_t align, range;
+	unsigned segments;
 } limit_rows[] = {
 	/* LIO */
 	{ { .cscds = 2, .segments = 1, .list_bytes = 1024 }, 512, 512, 65528 * 512, 1 },
@@ -120,6 +121,8 @@ static const struct {
 START_TEST(test_limit_rows)
 {
 	const struct copyoff_offer *o;
+	struct copyoff_range v[65];
+	int64_t align, first;
 
 	world_end();
 	world_begin(limit_rows[_i].block);
@@ -129,7 +132,18 @@ START_TEST(test_limit_rows)
 	ck_assert_uint_eq(o->limits.align, limit_rows[_i].align);
 	ck_assert_uint_eq(o->limits.max_range,
 			  limit_rows[_i].range < 256 << 20 ? limit_rows[_i].range : 256 << 20);
-	ck_assert_uint_eq(o->limits.max_ranges, limit_rows[_i].ranges);
+	/* One range more than a command takes. */
+	align = (int64_t)limit_rows[_i].align;
+	first = (align - (int64_t)world_base(B1) % align) % align;
+	for (int64_t i = 0; i <= limit_rows[_i].segments; i++)
+		v[i] = (struct copyoff_range){ first + 2 * i * align, first + 2 * i * align,
+					       (uint64_t)align };
+	w.reach = 5 << 20;
+	ck_assert_int_eq(world_copyv(A1, B1, v, limit_rows[_i].segments + 1u, 0),
+			 align * (limit_rows[_i].segments + 1));
+	world_check(A1, B1, v, limit_rows[_i].segments + 1u, UINT64_MAX);
+	ck_assert_uint_eq(w.copies, 2);
+	ck_assert_uint_eq(counts()->segments, limit_rows[_i].segments + 1u);
 }
 END_TEST
 
@@ -479,6 +493,40 @@ START_TEST(test_scattered)
 	ck_assert_uint_eq(w.copies, (MANY + segments[_i] - 1u) / segments[_i]);
 	ck_assert_uint_eq(counts()->segments, MANY);
 	ck_assert_uint_eq(ctx.stats[copyoff_registry_find("xcopy", 5)].short_copies, 0);
+}
+END_TEST
+
+/* Small commands are one operation up to 16 MiB, and no caches are looked after between. */
+START_TEST(test_operations)
+{
+	struct scsi_target_limits l = { .segments = 1, .segment_bytes = 1 << 20 };
+
+	limited(&l, 0, 512);
+	w.reach = 21 << 20;
+	world_use("xcopy");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 20 << 20, 0), 20 << 20);
+	ck_assert_uint_eq(w.copies, 20);
+	/* Names are asked for before each. */
+	ck_assert_uint_eq(ctx.stats[copyoff_registry_find("xcopy", 5)].calls, 2);
+	ck_assert_uint_eq(w.commands, 7 + 20 + 2 * 2);
+}
+END_TEST
+
+/* One that is not the first of an operation, and has failed, is not sent again. */
+START_TEST(test_refused_behind)
+{
+	struct scsi_target_limits l = { .segments = 1, .segment_bytes = 65536 };
+
+	limited(&l, 0, 512);
+	*world_script(0x83, -1) = (struct script){ 0x83, -1, 5, 1, 0, 3, _i };
+	world_use("xcopy,readwrite");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), 1 << 20);
+	ck_assert_uint_eq(world_copied_by("xcopy"), 5 * 65536);
+	ck_assert_uint_eq(w.copies, 6);
+	ck_assert_int_eq(offer()->error, ETIMEDOUT);
+	/* But in the next call, and elsewhere. */
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), 1 << 20);
+	ck_assert_uint_eq(world_copied_by("xcopy"), 5 * 65536 + (1 << 20));
 }
 END_TEST
 
@@ -866,8 +914,8 @@ START_TEST(test_changed_under_way)
 	limited(&l, 0, 512);
 	w.sequence_changes = 2;
 	world_use("xcopy,readwrite");
-	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), 65536);
-	ck_assert_int_eq(ctx.result.error, EIO);
+	/* Nor is what was copied before where it should be. */
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), -EIO);
 	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
 }
 END_TEST
@@ -1075,6 +1123,8 @@ int main(void)
 	tcase_add_test(tc, test_like_lio);
 	tcase_add_test(tc, test_ranges);
 	tcase_add_loop_test(tc, test_scattered, 0, 3);
+	tcase_add_loop_test(tc, test_refused_behind, 0, 2);
+	tcase_add_test(tc, test_operations);
 	tcase_add_test(tc, test_long_range);
 	tcase_add_loop_test(tc, test_sense, 0, COUNT(rows));
 	tcase_add_loop_test(tc, test_passing, 0, 5);
