@@ -575,6 +575,24 @@ START_TEST(test_canceled_later)
 }
 END_TEST
 
+/* The second one. */
+static int endless_second_write(unsigned lun, struct copyoff_scsi_command *c)
+{
+	return counts()->copy[WRITE] < 1 ? world_ask_target(lun, c) : endless_write(lun, c);
+}
+
+/* Nor does what was copied before count: who goes on behind it would not learn of it. */
+START_TEST(test_out_of_control_later)
+{
+	limited(&(struct scsi_target_limits){ .token_blocks = 512 }, 0, SCSI_TARGET_NO_ABORT);
+	w.answer = endless_second_write;
+	world_use("odx,readwrite");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), -ETIMEDOUT);
+	ck_assert_uint_eq(world_copied_by("odx"), 512 * 512);
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+}
+END_TEST
+
 START_TEST(test_out_of_control)
 {
 	without(0, SCSI_TARGET_NO_ABORT);
@@ -1311,6 +1329,7 @@ int main(void)
 	tcase_add_test(tc, test_canceled_out_of_control);
 	tcase_add_loop_test(tc, test_canceled_later, 0, 2);
 	tcase_add_test(tc, test_out_of_control);
+	tcase_add_test(tc, test_out_of_control_later);
 	tcase_add_test(tc, test_short_token);
 	tcase_add_test(tc, test_short_writes);
 	tcase_add_test(tc, test_short_both);

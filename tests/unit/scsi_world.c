@@ -358,7 +358,7 @@ ssize_t __wrap_copyoff_sys_read_sysfs(const char *path, char *buf, size_t size)
 		return ret;
 	if (!w.fixture)
 		return -EACCES;
-	if (strstr(path, "/scsi_generic/")) {
+	if (strstr(path, "/scsi_generic/sg3/dev")) {
 		bool moved = w.generic_read++ % 2 && w.generic_moves;
 
 		return snprintf(buf, size, "21:%d", (strstr(path, "/8:16/") != NULL) ^ moved);

@@ -524,9 +524,34 @@ START_TEST(test_refused_behind)
 	ck_assert_uint_eq(world_copied_by("xcopy"), 5 * 65536);
 	ck_assert_uint_eq(w.copies, 6);
 	ck_assert_int_eq(offer()->error, ETIMEDOUT);
-	/* But in the next call, and elsewhere. */
-	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), 1 << 20);
-	ck_assert_uint_eq(world_copied_by("xcopy"), 5 * 65536 + (1 << 20));
+	/* But in the next call. */
+	ck_assert_int_eq(world_copy(A1, 0, B1, 5 * 65536, 65536, 0), 65536);
+	ck_assert_uint_eq(world_copied_by("xcopy"), 6 * 65536);
+}
+END_TEST
+
+static int cancel(void *data, uint64_t done, uint64_t total)
+{
+	(void)data;
+	(void)done;
+	(void)total;
+	return 1;
+}
+
+/* If the core does not come with it, it is nothing to another copy. */
+START_TEST(test_refused_elsewhere)
+{
+	struct scsi_target_limits l = { .segments = 1, .segment_bytes = 65536 };
+
+	limited(&l, 0, 512);
+	*world_script(0x83, -1) = (struct script){ 0x83, -1, 5, 1, 0, 3, false };
+	world_use("xcopy");
+	ctx.progress = cancel;
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), 5 * 65536);
+	ck_assert_int_eq(ctx.result.error, ECANCELED);
+	ctx.progress = NULL;
+	ck_assert_int_eq(world_copy(A1, 0, B1, 512, 65536, 0), 65536);
+	ck_assert_int_eq(world_copy(A1, 0, B1, 5 * 65536, 65536, 0), 65536);
 }
 END_TEST
 
@@ -1124,6 +1149,7 @@ int main(void)
 	tcase_add_test(tc, test_ranges);
 	tcase_add_loop_test(tc, test_scattered, 0, 3);
 	tcase_add_loop_test(tc, test_refused_behind, 0, 2);
+	tcase_add_test(tc, test_refused_elsewhere);
 	tcase_add_test(tc, test_operations);
 	tcase_add_test(tc, test_long_range);
 	tcase_add_loop_test(tc, test_sense, 0, COUNT(rows));
