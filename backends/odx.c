@@ -271,7 +271,7 @@ static struct copyoff_scsi_verdict verdict_of(const struct copyoff_scsi_token_in
 static void note(struct operation *op, struct state *state,
 		 const struct copyoff_scsi_token_information *info)
 {
-	op->verdict = verdict_of(info);
+	op->verdict = copyoff_scsi_heed(op->offer, verdict_of(info));
 	op->done = believed(op, info);
 	op->has_token = info->token && op->action == COPYOFF_SCSI_POPULATE_TOKEN;
 	if (op->has_token)
@@ -307,7 +307,8 @@ static void stop(struct operation *op, struct state *state, uint64_t patience)
 		op->lost = !is_unknown(&verdict);
 	state->out_of_control |= op->lost;
 	if (op->lost)
-		op->offer->fatal = ETIMEDOUT;
+		copyoff_fatal(op->offer, ETIMEDOUT,
+			      "the device did not stop a copy, and may be at it still");
 }
 
 /* The command has begun the operation, or may have: wait for its end. */

@@ -648,6 +648,10 @@ struct copyoff_scsi_verdict copyoff_scsi_judge_sense(uint8_t status, const unsig
 		others[0] = forwarded(sense, len, (size_t)(descriptor - sense) + 3);
 	}
 	for (size_t i = 0; i < 2; i++) {
+		if (others[i].action == COPYOFF_SCSI_DEFERRED)
+			return others[i];
+	}
+	for (size_t i = 0; i < 2; i++) {
 		if (others[i].action == COPYOFF_SCSI_FINAL)
 			return others[i];
 	}

@@ -176,7 +176,8 @@ struct copyoff_scsi_verdict {
 
 /*
  * What came of a command that copyoff_sys_scsi_command() returned @ret for.  Where a
- * copy was aborted for what another device said, and that is final, so is this.
+ * copy was aborted for what another device said, and that is final or deferred, so is
+ * this.
  */
 struct copyoff_scsi_verdict copyoff_scsi_judge(int ret, const struct copyoff_scsi_command *command);
 /* The same for a status with sense data that were found in an answer. */

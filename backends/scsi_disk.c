@@ -25,13 +25,11 @@ static bool must_not_run_twice(const struct copyoff_scsi_command *command)
 	       command->cdb[1] != COPYOFF_SCSI_EXTENDED_COPY;
 }
 
-struct copyoff_scsi_verdict copyoff_scsi_verdict_of(struct copyoff_offer *offer, int ret,
-						    const struct copyoff_scsi_command *command)
+struct copyoff_scsi_verdict copyoff_scsi_heed(struct copyoff_offer *offer,
+					      struct copyoff_scsi_verdict verdict)
 {
-	struct copyoff_scsi_verdict verdict = copyoff_scsi_judge(ret, command);
-
 	if (verdict.action == COPYOFF_SCSI_DEFERRED)
-		offer->fatal = verdict.error;
+		copyoff_fatal(offer, verdict.error, verdict.text);
 	return verdict;
 }
 
@@ -43,7 +41,8 @@ struct copyoff_scsi_verdict copyoff_scsi_send(struct copyoff_offer *offer, int f
 
 	for (;;) {
 		int ret = copyoff_sys_scsi_command(fd, command);
-		struct copyoff_scsi_verdict verdict = copyoff_scsi_verdict_of(offer, ret, command);
+		struct copyoff_scsi_verdict verdict =
+			copyoff_scsi_heed(offer, copyoff_scsi_judge(ret, command));
 
 		if (verdict.outcome == COPYOFF_SCSI_IN_DOUBT && must_not_run_twice(command))
 			return verdict;
@@ -59,7 +58,7 @@ struct copyoff_scsi_verdict copyoff_scsi_send(struct copyoff_offer *offer, int f
 	}
 }
 
-bool copyoff_scsi_is_final(const struct copyoff_scsi_verdict *verdict)
+static bool is_final(const struct copyoff_scsi_verdict *verdict)
 {
 	return verdict->action == COPYOFF_SCSI_FINAL || verdict->action == COPYOFF_SCSI_DEFERRED;
 }
@@ -68,7 +67,7 @@ int copyoff_scsi_refuse(struct copyoff_offer *offer, const struct copyoff_scsi_v
 {
 	const char *remedy = "";
 
-	if (copyoff_scsi_is_final(verdict))
+	if (is_final(verdict))
 		return -verdict->error;
 	if (verdict->error == EPERM)
 		remedy = "have CAP_SYS_RAWIO: without it, the kernel passes these commands by "
@@ -78,7 +77,7 @@ int copyoff_scsi_refuse(struct copyoff_offer *offer, const struct copyoff_scsi_v
 
 int copyoff_scsi_refuse_question(struct copyoff_offer *offer, struct copyoff_scsi_verdict verdict)
 {
-	if (copyoff_scsi_is_final(&verdict)) {
+	if (is_final(&verdict)) {
 		verdict.action = COPYOFF_SCSI_DECLINE;
 		verdict.reason = COPYOFF_REASON_RESOURCE;
 	}

@@ -20,12 +20,10 @@ struct copyoff_scsi_disk {
  */
 struct copyoff_scsi_verdict copyoff_scsi_send(struct copyoff_offer *offer, int fd,
 					      struct copyoff_scsi_command *command);
-/* Of the same command, however it was sent: what came of it. */
-struct copyoff_scsi_verdict copyoff_scsi_verdict_of(struct copyoff_offer *offer, int ret,
-						    const struct copyoff_scsi_command *command);
+/* The same for what else there is an answer of; returns the @verdict. */
+struct copyoff_scsi_verdict copyoff_scsi_heed(struct copyoff_offer *offer,
+					      struct copyoff_scsi_verdict verdict);
 
-/* Is nobody else to try it? */
-bool copyoff_scsi_is_final(const struct copyoff_scsi_verdict *verdict);
 /* -errno if the verdict is final, or else decline for it. */
 int copyoff_scsi_refuse(struct copyoff_offer *offer, const struct copyoff_scsi_verdict *verdict);
 /* The same for a mere question: whatever came of it, another backend may copy. */

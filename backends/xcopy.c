@@ -36,10 +36,6 @@ struct state {
 	bool one_at_a_time; /* several in flight cannot be had */
 	bool alone; /* one in flight failed: it is sent again alone */
 	bool out_of_control; /* commands in flight got lost */
-	/* A command behind others was refused: how, and where its first range goes to. */
-	bool refused;
-	struct copyoff_scsi_verdict refusal;
-	int64_t refused_at;
 	uint32_t list_id;
 };
 
@@ -80,6 +76,17 @@ static uint64_t command_bytes(const struct copyoff_scsi_copy_limits *limits, uin
 	return copyoff_range_down(TOTAL_MOST / copyoff_range_min(limits->concurrent, DEPTH), align);
 }
 
+/* Of all commands of an operation, at the same time or one after the other. */
+static uint64_t operation_bytes(const struct copyoff_scsi_copy_limits *limits,
+				const struct copyoff_xcopy_target *target, uint64_t range)
+{
+	const uint64_t one = copyoff_range_min(target->segments * range, TOTAL_MOST);
+
+	if (limits->concurrent > 1)
+		return TOTAL_MOST;
+	return one > SERIAL_MOST ? one : SERIAL_MOST;
+}
+
 static int set_limits(struct copyoff_offer *offer, struct state *state,
 		      const struct copyoff_scsi_copy_limits *limits)
 {
@@ -104,12 +111,11 @@ static int set_limits(struct copyoff_offer *offer, struct state *state,
 		return unsupported(offer, "the segments that the device takes are too short");
 	state->concurrent =
 		(unsigned)copyoff_range_min(limits->concurrent, COPYOFF_SCSI_DEPTH_MOST);
-	/* Of several commands. */
 	offer->limits = (struct copyoff_limits){
 		.align = align,
 		.max_range = range,
 		.max_ranges = RANGES_MOST,
-		.max_total = TOTAL_MOST,
+		.max_total = operation_bytes(limits, target, range),
 	};
 	return 0;
 }
@@ -255,18 +261,15 @@ static size_t copy_by_command(const struct call *c, struct copyoff_scsi_verdict 
 
 /* --- several commands ------------------------------------------------------------------- */
 
-/*
- * So many ranges were copied, and then that happened.  What is behind them has been
- * tried: if the core comes with it next, it is not to be tried again.
- */
+/* So many ranges were copied, and what is behind them was tried, and came to that. */
 static int64_t outcome(const struct call *c, size_t done,
 		       const struct copyoff_scsi_verdict *verdict)
 {
+	int ret = copyoff_scsi_refuse(c->offer, verdict);
+
 	if (done == 0)
-		return copyoff_scsi_refuse(c->offer, verdict);
-	c->state->refused = !copyoff_scsi_is_final(verdict);
-	c->state->refusal = *verdict;
-	c->state->refused_at = c->ranges[done].dst;
+		return ret;
+	c->offer->spent = ret == COPYOFF_DECLINE;
 	return bytes_of(c->ranges, done);
 }
 
@@ -341,18 +344,20 @@ static struct copyoff_scsi_verdict fly(const struct call *c, size_t *done)
 /* Not here, as opposed to not now. */
 static bool is_refusal(const struct copyoff_scsi_verdict *verdict)
 {
-	return verdict->outcome == COPYOFF_SCSI_NOT_SENT && verdict->error != EMFILE &&
-	       verdict->error != ENFILE && verdict->error != ENOMEM && verdict->error != EBUSY;
+	static const int refusals[] = { EPERM,  EACCES, ENOENT, ENXIO,
+					ENOTTY, EINVAL, ENOSYS, EOPNOTSUPP };
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		if (verdict->outcome == COPYOFF_SCSI_NOT_SENT && verdict->error == refusals[i])
+			return true;
+	}
+	return false;
 }
 
-/* May it do better, or say more, if it is sent again, alone? */
-static bool is_worth_a_try(const struct call *c, const struct copyoff_scsi_verdict *verdict)
+/* Not to be tried again: it may have taken two minutes. */
+static bool got_lost(const struct copyoff_scsi_verdict *verdict)
 {
-	if (verdict->action == COPYOFF_SCSI_DEFERRED || copyoff_canceled(c->offer))
-		return false;
-	/* Not where it took two minutes to get lost. */
-	return verdict->outcome != COPYOFF_SCSI_IN_DOUBT || verdict->action == COPYOFF_SCSI_RETRY ||
-	       verdict->action == COPYOFF_SCSI_WAIT;
+	return verdict->outcome == COPYOFF_SCSI_IN_DOUBT && verdict->action == COPYOFF_SCSI_DECLINE;
 }
 
 /*
@@ -369,10 +374,14 @@ static int64_t copy_in_flight(const struct call *c)
 	state->one_at_a_time = done == 0 && is_refusal(&verdict);
 	if (verdict.action == COPYOFF_SCSI_GOOD)
 		return bytes_of(c->ranges, done);
-	if (!is_worth_a_try(c, &verdict))
+	if (got_lost(&verdict))
 		return outcome(c, done, &verdict);
 	state->alone = true;
-	return done > 0 ? bytes_of(c->ranges, done) : copy_alone(c);
+	if (done > 0)
+		return bytes_of(c->ranges, done);
+	if (c->offer->fatal || copyoff_canceled(c->offer))
+		return copyoff_scsi_refuse(c->offer, &verdict);
+	return copy_alone(c);
 }
 
 static int64_t copy_call(void *data)
@@ -391,15 +400,6 @@ static int64_t copy_call(void *data)
 
 /* --- copy -------------------------------------------------------------------------------- */
 
-/* Is that what was tried behind others?  It counts once. */
-static bool was_refused(struct state *state, const struct copyoff_range *ranges)
-{
-	const bool refused = state->refused && state->refused_at == ranges[0].dst;
-
-	state->refused = false;
-	return refused;
-}
-
 static int64_t xcopy_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			  const struct copyoff_range *ranges, size_t n)
 {
@@ -415,8 +415,6 @@ static int64_t xcopy_copy(const struct copyoff_pair *pair, struct copyoff_offer 
 			"commands of an earlier copy got lost, and the device may be "
 			"at it still",
 			"");
-	if (was_refused(state, ranges))
-		return copyoff_scsi_refuse(offer, &state->refusal);
 	if (depth == 1)
 		from.n = serial_ranges(state, ranges, n);
 	call = (struct call){ pair, offer, state, ranges, from.n, depth };

@@ -74,7 +74,7 @@ struct run {
 static const struct copyoff_scsi_verdict lost = {
 	.action = COPYOFF_SCSI_FINAL,
 	.error = ETIMEDOUT,
-	.text = "the answers of commands in flight got lost",
+	.text = "answers of commands in flight got lost, and the device may be at it still",
 	.outcome = COPYOFF_SCSI_IN_DOUBT,
 };
 
@@ -110,11 +110,11 @@ static int wait_for_one(void *data, unsigned *tag, int *ret)
 	int err = copyoff_sys_scsi_wait(run->fd, tag);
 
 	if (err < 0) {
-		run->offer->fatal = ETIMEDOUT;
+		copyoff_fatal(run->offer, lost.error, lost.text);
 		return err;
 	}
 	slot = &run->slots[*tag];
-	slot->verdict = copyoff_scsi_verdict_of(run->offer, 0, &slot->command);
+	slot->verdict = copyoff_scsi_heed(run->offer, copyoff_scsi_judge(0, &slot->command));
 	*ret = slot->verdict.action != COPYOFF_SCSI_GOOD;
 	run->canceled = copyoff_canceled(run->offer);
 	return 0;

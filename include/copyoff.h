@@ -152,7 +152,8 @@ COPYOFF_API unsigned copyoff_version(void);
  * and does not where it finds such locks.
  *
  * Returns the number of bytes copied, which may be less than @len; 0 at the
- * end of the input; -1 and errno if nothing was copied:
+ * end of the input; -1 and errno if nothing was copied, or if what was copied
+ * is not to be relied on:
  *
  *   EBADF       a descriptor is not open, not open for reading or writing as
  *               needed, opened O_PATH, or fd_out is O_APPEND
@@ -172,9 +173,13 @@ COPYOFF_API unsigned copyoff_version(void);
  *   ENOSPC, EDQUOT  no space left; beyond the end of a block device
  *   EROFS       a device is write protected, or a range of it is
  *   EACCES      another host has reserved a device
- *   EIO, ENOMEM, EMFILE, ENFILE
+ *   EIO         of the device or file system; also, whatever was copied, where a
+ *               disk reports that something written earlier was lost, or was
+ *               exchanged for another one
  *   ETIMEDOUT   a device that copies does not answer, and may write to the
- *               destination later: nothing is counted, whatever was copied
+ *               destination later, whatever was copied; or, only where the flags or
+ *               the filter leave nothing but copies by a device, it took too long
+ *   ENOMEM, EMFILE, ENFILE
  *   ENOSYS      a block device, and the library was built with nothing but
  *               POSIX, which cannot tell its size
  *   EINTR       a signal came before anything was copied

@@ -116,10 +116,10 @@ static bool goes_on(struct request *req, int64_t ret)
 	return ret == COPYOFF_DECLINE || (ret > 0 && req->done < req->len);
 }
 
-/* An error behind bytes that were copied is for the next call to find. */
-static int64_t all_bytes(const struct request *req, int64_t more)
+/* An error behind bytes that were copied is for the next call to find, if it can. */
+static int64_t all_bytes(const struct copyoff_ctx *ctx, const struct request *req, int64_t more)
 {
-	if (req->done == 0)
+	if (req->done == 0 || ctx->fatal)
 		return more;
 	return (int64_t)req->done + (more > 0 ? more : 0);
 }
@@ -143,7 +143,7 @@ static int64_t copy_with_context(struct copyoff_ctx *ctx, struct request *req)
 		ret = copy_checked(ctx, req);
 		if (ret < 0)
 			ctx->result.error = (int)-ret;
-		ret = all_bytes(req, ret);
+		ret = all_bytes(ctx, req, ret);
 	}
 	finish(ctx, ret);
 	return ret;
@@ -159,9 +159,9 @@ static int64_t copy_without_context(struct request *req)
 	copyoff_ctx_init(&ctx);
 	ctx.once = true;
 	copyoff_ctx_read_environment(&ctx);
-	ret = copy_checked(&ctx, req);
+	ret = all_bytes(&ctx, req, copy_checked(&ctx, req));
 	copyoff_ctx_fini(&ctx);
-	return all_bytes(req, ret);
+	return ret;
 }
 
 static ssize_t copy(struct copyoff_ctx *ctx, struct request *req)

@@ -114,12 +114,19 @@ struct copyoff_offer {
 	bool interrupted;
 
 	/*
-	 * Set by copy(), whatever it returns: a positive errno that the call fails
-	 * with, however much it has copied.  For what a short count would hide: an
-	 * error of before that is reported once, or that something may be copied
-	 * later.  Cleared by the core before each call.
+	 * Set by copy() together with a short count, behind copyoff_decline(): what
+	 * is left of the call is not for this backend, which has tried it.  Cleared
+	 * by the core before each call.
+	 */
+	bool spent;
+
+	/*
+	 * Set by copyoff_fatal(), in probe() or copy(), whatever they return: the
+	 * positive errno that the call of the user fails with, and why.  Cleared by
+	 * the core before both.
 	 */
 	int fatal;
+	const char *fatal_text;
 
 	/*
 	 * Set by the core around copy(): has the user canceled?  To be asked
@@ -153,6 +160,16 @@ struct copyoff_offer {
  */
 int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int err,
 		    const char *text, const char *remedy);
+
+/*
+ * copyoff_fatal() - the call of the user fails, however much was copied
+ * @err:  positive errno
+ * @text: why, one sentence without full stop, a string literal
+ *
+ * For what a short count would hide from a caller who goes on behind it: an error
+ * of before that is reported once, or that something may be copied later.
+ */
+void copyoff_fatal(struct copyoff_offer *offer, int err, const char *text);
 
 static inline bool copyoff_canceled(const struct copyoff_offer *offer)
 {

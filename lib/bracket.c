@@ -252,6 +252,7 @@ int64_t copyoff_bracket_copy(struct copyoff_bracket *b, const struct copyoff_pai
 			     int64_t (*copy)(void *data), void *data)
 {
 	int64_t ret = begin(b, pair, offer);
+	bool copied = false;
 	int err;
 
 	if (ret == 0)
@@ -259,14 +260,15 @@ int64_t copyoff_bracket_copy(struct copyoff_bracket *b, const struct copyoff_pai
 	if (ret < 0)
 		goto out;
 	ret = copy(data);
+	copied = ret > 0;
 	err = drop(b, pair, from);
 	if (err < 0 && ret >= 0)
 		ret = copyoff_decline(offer, COPYOFF_REASON_RESOURCE, err,
 				      "the page cache of the destination cannot be dropped", "");
 out:
 	end(b);
-	if (ret > 0 && !copyoff_bracket_holds(b, pair)) {
-		offer->fatal = EIO;
+	if (copied && !copyoff_bracket_holds(b, pair)) {
+		copyoff_fatal(offer, EIO, "a device was exchanged for another one");
 		ret = -EIO;
 	}
 	return ret;

@@ -208,7 +208,14 @@ struct copyoff_route *copyoff_ctx_guess_route(struct copyoff_ctx *ctx, int fd_in
 void copyoff_ctx_begin(struct copyoff_ctx *ctx)
 {
 	ctx->message[0] = '\0';
+	ctx->fatal = NULL;
 	ctx->result = (struct copyoff_result){ .backend = "none", .message = ctx->message };
+}
+
+void copyoff_ctx_heed(struct copyoff_ctx *ctx, const struct copyoff_offer *offer)
+{
+	if (offer->fatal && !ctx->fatal)
+		ctx->fatal = offer;
 }
 
 int copyoff_fail(struct copyoff_ctx *ctx, int err, const char *fmt, ...)

@@ -99,20 +99,12 @@ static void account(struct copyoff_stats *stats, const struct copyoff_offer *off
 {
 	stats->calls++;
 	stats->nanoseconds += ns;
-	stats->declines += ret == COPYOFF_DECLINE;
+	stats->declines += ret == COPYOFF_DECLINE && !offer->fatal;
 	stats->errors += (ret < 0 && ret != COPYOFF_DECLINE) || offer->fatal;
 	if (ret > 0)
 		stats->bytes += (uint64_t)ret;
 	if (ret >= 0 && (uint64_t)ret < asked)
 		stats->short_copies++;
-}
-
-static int backend_failed(struct copyoff_ctx *ctx, const struct copyoff_operation *op, int err,
-			  uint64_t src, uint64_t dst)
-{
-	return copyoff_fail(ctx, err, "%s: %s at source offset %llu, destination offset %llu",
-			    op->offer->backend->info.name, copyoff_errno_name(err),
-			    (unsigned long long)src, (unsigned long long)dst);
 }
 
 int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pair *pair,
@@ -125,6 +117,7 @@ int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pai
 	int64_t ret;
 
 	offer->interrupted = false;
+	offer->spent = false;
 	offer->fatal = 0;
 	offer->used = true;
 	ret = offer->backend->copy(pair, offer, ranges, op->n);
@@ -132,10 +125,13 @@ int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pai
 		ret = copyoff_decline(offer, COPYOFF_REASON_MISBEHAVED, 0,
 				      "reported more bytes than it was asked to copy", "");
 	account(&ctx->stats[op->index], offer, op->len, ret, copyoff_sys_now() - start);
+	copyoff_ctx_heed(ctx, offer);
 	if (ret == COPYOFF_DECLINE)
 		copyoff_trace_decline(ctx, offer);
 	else if (ret < 0)
-		backend_failed(ctx, op, (int)ret, (uint64_t)ranges[0].src, (uint64_t)ranges[0].dst);
+		copyoff_fail(ctx, (int)ret, "%s: %s at source offset %lld, destination offset %lld",
+			     name, copyoff_errno_name((int)ret), (long long)ranges[0].src,
+			     (long long)ranges[0].dst);
 	else
 		copyoff_trace(ctx, "%s copied %lld bytes of %llu, from %lld to %lld, ranges: %zu",
 			      name, (long long)ret, (unsigned long long)op->len,
@@ -267,12 +263,15 @@ static int canceled(struct copyoff_run *run)
 	return copyoff_fail(run->ctx, -ECANCELED, "canceled by the progress callback");
 }
 
-/* Whatever was copied: the next call would not find the error again. */
-static int fatal(struct copyoff_run *run, const struct copyoff_operation *op)
+/* Whatever was copied: who goes on behind it would not learn of it. */
+static int fatal(struct copyoff_run *run, uint64_t src, uint64_t dst)
 {
-	run->fatal = true;
-	return backend_failed(run->ctx, op, -op->offer->fatal, (uint64_t)run->batch[0].src,
-			      (uint64_t)run->batch[0].dst);
+	const struct copyoff_offer *offer = run->ctx->fatal;
+
+	return copyoff_fail(run->ctx, -offer->fatal,
+			    "%s: %s; at source offset %llu, destination offset %llu",
+			    offer->backend->info.name, offer->fatal_text, (unsigned long long)src,
+			    (unsigned long long)dst);
 }
 
 /* One operation at the cursor.  1: go on; 0: end of the input; -errno. */
@@ -284,6 +283,7 @@ static int step(struct copyoff_run *run)
 	struct copyoff_operation op;
 	uint64_t len = copyoff_split_rest(run, src, dst);
 	int64_t ret;
+	bool found;
 
 	if (len == 0)
 		return 0;
@@ -296,7 +296,10 @@ static int step(struct copyoff_run *run)
 		return copyoff_fail(run->ctx, -ENOSPC,
 				    "destination offset %llu is at or beyond the end of the device",
 				    (unsigned long long)dst);
-	if (!copyoff_split_choose(run, src, dst, &len, &op))
+	found = copyoff_split_choose(run, src, dst, &len, &op);
+	if (run->ctx->fatal)
+		return fatal(run, src, dst);
+	if (!found)
 		return no_backend(run, src, dst, len);
 	if (run->holes.on && !op.offer->keeps_holes) {
 		ret = make_hole(run, src, dst, &len);
@@ -311,8 +314,8 @@ static int step(struct copyoff_run *run)
 	op.offer->canceled_data = run;
 	ret = copyoff_engine_attempt(run->ctx, &run->route->pair, &op, run->batch);
 	op.offer->canceled = NULL;
-	if (op.offer->fatal)
-		return fatal(run, &op);
+	if (run->ctx->fatal)
+		return fatal(run, src, dst);
 	if (ret == COPYOFF_DECLINE && !run->canceled) {
 		op.offer->state = COPYOFF_OFFER_DECLINED;
 		return 1;
@@ -324,6 +327,10 @@ static int step(struct copyoff_run *run)
 	ret = accept(run, &op, (uint64_t)ret);
 	if (ret < 0)
 		return (int)ret;
+	if (op.offer->spent) {
+		op.offer->state = COPYOFF_OFFER_DECLINED;
+		copyoff_trace_decline(run->ctx, op.offer);
+	}
 	if (run->canceled)
 		return canceled(run);
 	if (op.offer->interrupted && run->at.range < run->n)
@@ -372,7 +379,7 @@ static int settle(struct copyoff_run *run, int err)
 	run->holes.on = false;
 	run->holes_lost = true;
 	run->holes.pending = (struct copyoff_span){ 0, 0 };
-	return err == -ECANCELED || err == -EINTR || run->fatal ? err : walk(run);
+	return err == -ECANCELED || err == -EINTR || run->ctx->fatal ? err : walk(run);
 }
 
 static int make_durable(struct copyoff_run *run)
@@ -437,7 +444,6 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	run.total = bytes_to_do(&run);
 	run.reported = 0;
 	run.canceled = false;
-	run.fatal = false;
 	run.holes_lost = false;
 	run.size_limit = INT64_MAX;
 	if (out->kind == COPYOFF_KIND_REGULAR)
@@ -448,10 +454,10 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	err = walk(&run);
 	err = settle(&run, err);
 	copyoff_holes_end(&run.holes);
-	sync_err = make_durable(&run);
 	result->error = -err;
-	if (run.fatal)
+	if (ctx->fatal)
 		return err;
+	sync_err = make_durable(&run);
 	if (sync_err < 0)
 		return sync_err;
 

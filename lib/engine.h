@@ -33,7 +33,6 @@ struct copyoff_run {
 	uint64_t total; /* bytes to do, for progress */
 	uint64_t reported; /* by the last progress callback */
 	bool canceled; /* by the progress callback */
-	bool fatal; /* nothing is counted */
 	/*
 	 * RLIMIT_FSIZE, and the largest offset there is.  The kernel stops a
 	 * write there, and kills a process that goes on by SIGXFSZ.

@@ -155,6 +155,9 @@ struct copyoff_ctx {
 	bool debug; /* COPYOFF_DEBUG */
 	bool once; /* for one call of copyoff_copy() */
 
+	/* Of the present call: what makes it fail, however much is copied; or NULL. */
+	const struct copyoff_offer *fatal;
+
 	/* What backends keep, see copyoff_offer.keep, and the process that made it. */
 	void *keep[COPYOFF_BACKENDS];
 	int64_t process;
@@ -193,6 +196,8 @@ struct copyoff_route *copyoff_ctx_guess_route(struct copyoff_ctx *ctx, int fd_in
 
 /* Begin a result; forget the last one. */
 void copyoff_ctx_begin(struct copyoff_ctx *ctx);
+/* What an offer has said by copyoff_fatal() holds for the present call. */
+void copyoff_ctx_heed(struct copyoff_ctx *ctx, const struct copyoff_offer *offer);
 /* Set the message and return @err, a negative errno, or 0 for a mere note. */
 int copyoff_fail(struct copyoff_ctx *ctx, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

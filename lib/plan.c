@@ -16,6 +16,15 @@ int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int
 	return COPYOFF_DECLINE;
 }
 
+/* The first one is behind those that follow. */
+void copyoff_fatal(struct copyoff_offer *offer, int err, const char *text)
+{
+	if (offer->fatal)
+		return;
+	offer->fatal = err;
+	offer->fatal_text = text;
+}
+
 void copyoff_route_init(struct copyoff_ctx *ctx, struct copyoff_route *route,
 			const struct copyoff_end *in, const struct copyoff_end *out)
 {
@@ -94,8 +103,11 @@ int copyoff_inner_probe(const struct copyoff_pair *pair, struct copyoff_offer *i
 static void probe(struct copyoff_ctx *ctx, const struct copyoff_pair *pair,
 		  struct copyoff_offer *offer)
 {
-	int ret = offer->backend->probe(pair, offer);
+	int ret;
 
+	offer->fatal = 0;
+	ret = offer->backend->probe(pair, offer);
+	copyoff_ctx_heed(ctx, offer);
 	if (ret == 0) {
 		if (!offer->limits.max_ranges)
 			offer->limits.max_ranges = 1;

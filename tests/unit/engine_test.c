@@ -511,6 +511,23 @@ START_TEST(test_signals)
 }
 END_TEST
 
+/* What is left is for others, as far as this call goes. */
+START_TEST(test_spent)
+{
+	static const struct fake_step steps[] = { { FAKE_ALL, 0 }, { FAKE_SPENT, 77 } };
+
+	fakes[0].limits.max_range = 1000;
+	fake_script(0, steps, COUNT(steps));
+	ck_assert_int_eq(run_one(0, 0, 5000, 0), 5000);
+	ck_assert_uint_eq(fakes[0].copies, 2);
+	ck_assert_uint_eq(fake_ctx.stats[0].bytes, 1077);
+	ck_assert_uint_eq(fake_ctx.stats[1].bytes, 5000 - 1077);
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "told to be spent"));
+	ck_assert_int_eq(run_one(0, 0, 5000, 0), 5000);
+	ck_assert_uint_eq(fake_ctx.stats[0].bytes, 1077 + 5000);
+}
+END_TEST
+
 /* Whatever was copied, by it or before: others are not asked, and nothing is counted. */
 START_TEST(test_fatal)
 {
@@ -523,7 +540,7 @@ START_TEST(test_fatal)
 	ck_assert_int_eq(run_one(0, 0, 5000, 0), -EIO);
 	ck_assert_uint_eq(fakes[0].copies, 2);
 	ck_assert_uint_eq(fake_ctx.stats[0].errors, 1);
-	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "EIO at source offset 1000"));
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "told to be fatal; at source offset 1000"));
 	fake_script(0, at_the_end, 1);
 	ck_assert_int_eq(run_one(0, 0, 1000, 0), -EIO);
 	fake_script(0, declining, COUNT(declining));
@@ -934,6 +951,7 @@ int main(void)
 	tcase_add_test(tc, test_too_many);
 	tcase_add_test(tc, test_end_of_input);
 	tcase_add_test(tc, test_signals);
+	tcase_add_test(tc, test_spent);
 	tcase_add_test(tc, test_fatal);
 	tcase_add_test(tc, test_progress);
 	tcase_add_test(tc, test_cancel);

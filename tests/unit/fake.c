@@ -165,7 +165,7 @@ static int64_t fake_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	if (step.action == FAKE_ALL)
 		count = total;
 	if (step.action == FAKE_SHORT || step.action == FAKE_INTERRUPTED ||
-	    step.action == FAKE_FATAL)
+	    step.action == FAKE_SPENT || step.action == FAKE_FATAL)
 		count = (uint64_t)step.value < total ? (uint64_t)step.value : total;
 	move(ranges, n, count, fake->scribbles);
 	fake->confirmed += count;
@@ -174,8 +174,12 @@ static int64_t fake_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	case FAKE_INTERRUPTED:
 		offer->interrupted = true;
 		return (int64_t)count;
+	case FAKE_SPENT:
+		copyoff_decline(offer, COPYOFF_REASON_RESOURCE, ENODATA, "told to be spent", "");
+		offer->spent = true;
+		return (int64_t)count;
 	case FAKE_FATAL:
-		offer->fatal = EIO;
+		copyoff_fatal(offer, EIO, "told to be fatal");
 		return step.value > 1 ? (int64_t)count
 				      : copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0, "", "");
 	case FAKE_DECLINE:

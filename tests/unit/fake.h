@@ -21,6 +21,7 @@ enum fake_action {
 	FAKE_ALL,
 	FAKE_SHORT, /* that many bytes only */
 	FAKE_INTERRUPTED, /* likewise, by a signal */
+	FAKE_SPENT, /* likewise, and declines the rest */
 	FAKE_FATAL, /* likewise, but nothing may be counted, EIO */
 	FAKE_DECLINE, /* for that reason */
 	FAKE_ERROR, /* that errno */

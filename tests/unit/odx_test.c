@@ -741,6 +741,34 @@ static int deferred_error(unsigned lun, struct copyoff_scsi_command *c)
 	return 0;
 }
 
+/* Half of it, and an earlier command has failed, says the answer about the copy. */
+static int deferred_in_answer(unsigned lun, struct copyoff_scsi_command *c)
+{
+	static const unsigned char sense[18] = { 0x71, 0, 0x4, [7] = 10, [12] = 0x44 };
+	unsigned char *data = c->data;
+	int ret = world_ask_target(lun, c);
+
+	if (c->cdb[0] != 0x84 || c->cdb[1] != INFORMATION || data[4] != WRITE)
+		return ret;
+	w.answer = NULL;
+	data[5] = 0x02;
+	data[12] = 0x02;
+	data[13] = data[14] = sizeof(sense);
+	memcpy(data + 32, sense, sizeof(sense));
+	data[3] = 28 + sizeof(sense);
+	return ret;
+}
+
+START_TEST(test_deferred_in_answer)
+{
+	faults()->write_blocks = 1000;
+	w.answer = deferred_in_answer;
+	world_use("odx,readwrite");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 2500 * 512, 0), -EIO);
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+}
+END_TEST
+
 /* The error is not lost behind what was written before. */
 START_TEST(test_deferred)
 {
@@ -1338,6 +1366,7 @@ int main(void)
 	tcase_add_test(tc, test_tokens_forgotten);
 	tcase_add_test(tc, test_token_revoked);
 	tcase_add_test(tc, test_deferred);
+	tcase_add_test(tc, test_deferred_in_answer);
 	tcase_add_test(tc, test_no_remote_tokens);
 	tcase_add_loop_test(tc, test_sense_of_populate, 0, COUNT(rows));
 	tcase_add_loop_test(tc, test_sense_of_write, 0, COUNT(rows));

@@ -51,10 +51,12 @@ static struct fake_step random_step(bool may_end)
 	static const int64_t reasons[] = { COPYOFF_REASON_ALIGNMENT, COPYOFF_REASON_UNSUPPORTED };
 	static const int64_t errors[] = { EIO, ENOSPC, EINTR };
 
-	switch (below(may_end ? 12 : 9)) {
+	switch (below(may_end ? 13 : 9)) {
 	case 0:
 	case 1:
 		return (struct fake_step){ FAKE_SHORT, 1 + (int64_t)below(6000) };
+	case 12:
+		return (struct fake_step){ FAKE_SPENT, 1 + (int64_t)below(6000) };
 	case 2:
 		return (struct fake_step){ FAKE_DECLINE, reasons[below(2)] };
 	case 3:

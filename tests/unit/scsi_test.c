@@ -763,11 +763,16 @@ START_TEST(test_forwarded)
 		unsigned char status, key, asc, ascq;
 		int action, error;
 	} rows[] = {
-		{ 0x18, 0, 0, 0, F, EACCES },       { 0x02, 7, 0x27, 0x00, F, EROFS },
-		{ 0x02, 7, 0x27, 0x07, F, ENOSPC }, { 0x02, 3, 0x11, 0x00, D, EIO },
-		{ 0x02, 5, 0x20, 0x00, D, EIO },    { 0x08, 0, 0, 0, D, EIO },
+		{ 0x02, 3, 0x0c, 0x00, COPYOFF_SCSI_DEFERRED, EIO },
+		{ 0x18, 0, 0, 0, F, EACCES },
+		{ 0x02, 7, 0x27, 0x00, F, EROFS },
+		{ 0x02, 7, 0x27, 0x07, F, ENOSPC },
+		{ 0x02, 3, 0x11, 0x00, D, EIO },
+		{ 0x02, 5, 0x20, 0x00, D, EIO },
+		{ 0x08, 0, 0, 0, D, EIO },
 		{ 0x00, 0, 0, 0, D, EIO },
 	};
+	const bool deferred = rows[_i].action == COPYOFF_SCSI_DEFERRED;
 	struct copyoff_scsi_command c = { 0 };
 
 	/* Fixed: of the source, and of the destination. */
@@ -776,13 +781,13 @@ START_TEST(test_forwarded)
 		c.sense[7] = 29;
 		c.sense[which] = 18;
 		c.sense[18] = rows[_i].status;
-		c.sense[19] = 0x70;
+		c.sense[19] = 0x70 + deferred;
 		c.sense[21] = rows[_i].key;
 		c.sense[26] = 10;
 		c.sense[31] = rows[_i].asc;
 		c.sense[32] = rows[_i].ascq;
 		c.sense_len = 37;
-		expect_verdict(&c, rows[_i].action, rows[_i].action == F ? NONE : CALL,
+		expect_verdict(&c, rows[_i].action, rows[_i].action == D ? CALL : NONE,
 			       rows[_i].error);
 		/* Places where there are no sense data. */
 		c.sense[which] = 37;
@@ -797,12 +802,12 @@ START_TEST(test_forwarded)
 	c.sense[8] = 0x0c;
 	c.sense[9] = 10;
 	c.sense[11] = rows[_i].status;
-	c.sense[12] = 0x72;
+	c.sense[12] = 0x72 + deferred;
 	c.sense[13] = rows[_i].key;
 	c.sense[14] = rows[_i].asc;
 	c.sense[15] = rows[_i].ascq;
 	c.sense_len = 20;
-	expect_verdict(&c, rows[_i].action, rows[_i].action == F ? NONE : CALL, rows[_i].error);
+	expect_verdict(&c, rows[_i].action, rows[_i].action == D ? CALL : NONE, rows[_i].error);
 }
 END_TEST
 
@@ -862,7 +867,7 @@ int main(void)
 	tcase_add_test(tc, test_host_explains);
 	tcase_add_test(tc, test_driver);
 	tcase_add_loop_test(tc, test_errno, 0, COUNT(errno_rows));
-	tcase_add_loop_test(tc, test_forwarded, 0, 7);
+	tcase_add_loop_test(tc, test_forwarded, 0, 8);
 	tcase_add_test(tc, test_failed_segment);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);

@@ -406,6 +406,19 @@ START_TEST(test_lost)
 }
 END_TEST
 
+/* And where the first one failed: it is not sent again. */
+START_TEST(test_lost_and_failed)
+{
+	fly(_i);
+	w.lose_after = 1 + (unsigned)_i % 4;
+	fail_commands(0, 1000, BUSY, 0, 0, 0);
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, ALL, 0), -ETIMEDOUT);
+	ck_assert_uint_eq(w.copies, w.flown);
+	ck_assert_uint_eq(w.pauses, 0);
+	ck_assert_ptr_nonnull(strstr(ctx.message, "got lost"));
+}
+END_TEST
+
 /* --- canceled ------------------------------------------------------------------------------ */
 
 static struct {
@@ -591,6 +604,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_time_out, 0, ORDERS);
 	tcase_add_loop_test(tc, test_later_time_out, 0, ORDERS);
 	tcase_add_loop_test(tc, test_lost, 1, PIECES);
+	tcase_add_loop_test(tc, test_lost_and_failed, 0, 2 * ORDERS);
 	tcase_add_loop_test(tc, test_canceled, 0, 2 * ORDERS);
 	tcase_add_loop_test(tc, test_canceled_and_failed, 0, ORDERS);
 	tcase_add_test(tc, test_random);

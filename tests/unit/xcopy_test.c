@@ -538,7 +538,7 @@ static int cancel(void *data, uint64_t done, uint64_t total)
 	return 1;
 }
 
-/* If the core does not come with it, it is nothing to another copy. */
+/* It is nothing to another call, also if that begins there. */
 START_TEST(test_refused_elsewhere)
 {
 	struct scsi_target_limits l = { .segments = 1, .segment_bytes = 65536 };
@@ -550,8 +550,7 @@ START_TEST(test_refused_elsewhere)
 	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), 5 * 65536);
 	ck_assert_int_eq(ctx.result.error, ECANCELED);
 	ctx.progress = NULL;
-	ck_assert_int_eq(world_copy(A1, 0, B1, 512, 65536, 0), 65536);
-	ck_assert_int_eq(world_copy(A1, 0, B1, 5 * 65536, 65536, 0), 65536);
+	ck_assert_int_eq(world_copy(A1, 0, B1, 5 * 65536, 65536, COPYOFF_REQUIRE_OFFLOAD), 65536);
 }
 END_TEST
 
@@ -812,6 +811,41 @@ START_TEST(test_forwarded)
 	world_use("xcopy,readwrite");
 	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 65536, 0), -EROFS);
 	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+}
+END_TEST
+
+/* What the device says once, of an earlier command, to any question: @deferred_to. */
+static uint8_t deferred_to;
+
+static int deferred_error(unsigned lun, struct copyoff_scsi_command *c)
+{
+	static const unsigned char sense[18] = { 0x71, 0, 0x4, [7] = 10, [12] = 0x44 };
+
+	if (c->cdb[0] != deferred_to)
+		return world_ask_target(lun, c);
+	w.answer = NULL;
+	c->status = 0x02;
+	c->sense_len = sizeof(sense);
+	memcpy(c->sense, sense, sizeof(sense));
+	return 0;
+}
+
+/* In the probe, too: nobody else will be told. */
+START_TEST(test_deferred)
+{
+	static const uint8_t opcodes[] = { 0x12, 0x9e, 0x84, 0x83 };
+
+	deferred_to = opcodes[_i % 4];
+	world_use("xcopy,readwrite");
+	if (_i >= 4) /* and where the pair is known */
+		ck_assert_int_eq(world_copy(A1, 0, B1, 0, 65536, 0), 65536);
+	w.sequence = 0; /* all is asked for anew */
+	w.answer = deferred_error;
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 65536, 0), -EIO);
+	ck_assert_ptr_nonnull(strstr(ctx.message, "an earlier command failed"));
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+	/* Once. */
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 65536, 0), 65536);
 }
 END_TEST
 
@@ -1159,6 +1193,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_partly, 0, 5 * 4);
 	tcase_add_loop_test(tc, test_doubts, 0, COUNT(doubts));
 	tcase_add_loop_test(tc, test_forwarded, 0, 2);
+	tcase_add_loop_test(tc, test_deferred, 0, 8);
 	tcase_add_loop_test(tc, test_lost, 0, COUNT(losts));
 	tcase_add_loop_test(tc, test_swapped, 0, 2);
 	tcase_add_test(tc, test_other_medium);
