@@ -326,17 +326,17 @@ static unsigned depth_of(const struct copyoff_pair *pair, const struct state *st
 	return wanted < state->concurrent ? wanted : state->concurrent;
 }
 
-static struct copyoff_scsi_verdict fly(const struct call *c, size_t *done)
+static struct copyoff_scsi_verdict fly(const struct call *c, struct copyoff_xcopy_flown *flown)
 {
 	const struct state *state = c->state; /* the device may take fewer than before */
 	const unsigned depth = c->depth < state->concurrent ? c->depth : state->concurrent;
 	int fd = copyoff_xcopy_open_generic(state->bracket.out.chain.lowest);
 	struct copyoff_scsi_verdict verdict;
 
-	*done = 0;
+	*flown = (struct copyoff_xcopy_flown){ 0 };
 	if (fd < 0)
 		return copyoff_scsi_judge(fd, NULL);
-	verdict = copyoff_xcopy_fly(&state->target, c->offer, fd, depth, c->ranges, c->n, done);
+	verdict = copyoff_xcopy_fly(&state->target, c->offer, fd, depth, c->ranges, c->n, flown);
 	(void)copyoff_sys_close(fd); /* it has nothing to say */
 	return verdict;
 }
@@ -354,8 +354,8 @@ static bool is_refusal(const struct copyoff_scsi_verdict *verdict)
 	return false;
 }
 
-/* Not to be tried again: it may have taken two minutes. */
-static bool got_lost(const struct copyoff_scsi_verdict *verdict)
+/* Or the host failed: it is not tried again, which may take two minutes once more. */
+static bool took_too_long(const struct copyoff_scsi_verdict *verdict)
 {
 	return verdict->outcome == COPYOFF_SCSI_IN_DOUBT && verdict->action == COPYOFF_SCSI_DECLINE;
 }
@@ -367,18 +367,18 @@ static bool got_lost(const struct copyoff_scsi_verdict *verdict)
 static int64_t copy_in_flight(const struct call *c)
 {
 	struct state *state = c->state;
-	size_t done;
-	struct copyoff_scsi_verdict verdict = fly(c, &done);
+	struct copyoff_xcopy_flown flown;
+	struct copyoff_scsi_verdict verdict = fly(c, &flown);
 
-	state->out_of_control = c->offer->fatal == ETIMEDOUT;
-	state->one_at_a_time = done == 0 && is_refusal(&verdict);
+	state->out_of_control = flown.lost;
+	state->one_at_a_time = flown.done == 0 && is_refusal(&verdict);
 	if (verdict.action == COPYOFF_SCSI_GOOD)
-		return bytes_of(c->ranges, done);
-	if (got_lost(&verdict))
-		return outcome(c, done, &verdict);
+		return bytes_of(c->ranges, flown.done);
+	if (took_too_long(&verdict))
+		return outcome(c, flown.done, &verdict);
 	state->alone = true;
-	if (done > 0)
-		return bytes_of(c->ranges, done);
+	if (flown.done > 0)
+		return bytes_of(c->ranges, flown.done);
 	if (c->offer->fatal || copyoff_canceled(c->offer))
 		return copyoff_scsi_refuse(c->offer, &verdict);
 	return copy_alone(c);

@@ -60,7 +60,7 @@ struct run {
 	int fd;
 	const struct copyoff_range *ranges;
 	size_t n, next; /* of them: the one that is sent next */
-	size_t *done;
+	struct copyoff_xcopy_flown *flown;
 	uint32_t list_id; /* of the command that is next; no two in flight have the same */
 	struct slot *slots; /* by tag */
 	bool canceled;
@@ -110,6 +110,7 @@ static int wait_for_one(void *data, unsigned *tag, int *ret)
 	int err = copyoff_sys_scsi_wait(run->fd, tag);
 
 	if (err < 0) {
+		run->flown->lost = true;
 		copyoff_fatal(run->offer, lost.error, lost.text);
 		return err;
 	}
@@ -125,7 +126,7 @@ static void done(void *data, unsigned tag, int ret)
 	struct run *run = data;
 
 	if (ret == 0)
-		*run->done += run->slots[tag].n;
+		run->flown->done += run->slots[tag].n;
 	else if (ret < 0)
 		run->verdict = lost;
 	else
@@ -135,7 +136,7 @@ static void done(void *data, unsigned tag, int ret)
 struct copyoff_scsi_verdict copyoff_xcopy_fly(const struct copyoff_xcopy_target *target,
 					      struct copyoff_offer *offer, int fd, unsigned depth,
 					      const struct copyoff_range *ranges, size_t n,
-					      size_t *done_ranges)
+					      struct copyoff_xcopy_flown *flown)
 {
 	struct copyoff_flight_slot slots[COPYOFF_SCSI_DEPTH_MOST];
 	struct run run = {
@@ -144,13 +145,13 @@ struct copyoff_scsi_verdict copyoff_xcopy_fly(const struct copyoff_xcopy_target 
 		.fd = fd,
 		.ranges = ranges,
 		.n = n,
-		.done = done_ranges,
+		.flown = flown,
 		.list_id = copyoff_scsi_list_id(0),
 		.slots = copyoff_sys_alloc(depth * sizeof(struct slot), sizeof(void *)),
 		.verdict = { .action = COPYOFF_SCSI_GOOD },
 	};
 
-	*done_ranges = 0;
+	*flown = (struct copyoff_xcopy_flown){ 0 };
 	if (!run.slots)
 		return copyoff_scsi_judge(-ENOMEM, NULL);
 	(void)copyoff_flight_run(&(struct copyoff_flight){

@@ -13,18 +13,21 @@
  */
 int copyoff_xcopy_open_generic(uint64_t disk);
 
+struct copyoff_xcopy_flown {
+	size_t done; /* ranges that were copied without a gap */
+	bool lost; /* answers: what they are of may be carried out later */
+};
+
 /*
  * Copies the @n ranges with up to @depth commands in flight, at most
- * COPYOFF_SCSI_DEPTH_MOST, on the character device @fd.  Sets *@done to how many
- * ranges were copied without a gap; behind these, bytes may have been copied, too.
- * GOOD if nothing failed, or the user has canceled; or else what came of the first
- * command that did: NOT_SENT, if the device takes no commands, or there is no memory;
- * FINAL and IN_DOUBT, if its answer got lost, and it may be carried out later: then
- * the offer has become fatal.
+ * COPYOFF_SCSI_DEPTH_MOST, on the character device @fd.  Behind those that are done,
+ * bytes may have been copied, too.  GOOD if nothing failed, or the user has canceled; or
+ * else what came of the first command that did: NOT_SENT, if the device takes no
+ * commands, or there is no memory.  Lost answers are fatal to the offer.
  */
 struct copyoff_scsi_verdict copyoff_xcopy_fly(const struct copyoff_xcopy_target *target,
 					      struct copyoff_offer *offer, int fd, unsigned depth,
 					      const struct copyoff_range *ranges, size_t n,
-					      size_t *done);
+					      struct copyoff_xcopy_flown *flown);
 
 #endif

@@ -406,6 +406,21 @@ START_TEST(test_lost)
 }
 END_TEST
 
+/* Also where an earlier error was reported before. */
+START_TEST(test_lost_and_deferred)
+{
+	deferred_at = 0;
+	fly(_i);
+	w.answer = deferred_error;
+	w.lose_after = 1;
+	world_use("xcopy,readwrite");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, ALL, 0), -EIO);
+	w.copies = 0;
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, ALL, 0), ALL);
+	ck_assert_uint_eq(w.copies, 0);
+}
+END_TEST
+
 /* And where the first one failed: it is not sent again. */
 START_TEST(test_lost_and_failed)
 {
@@ -604,6 +619,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_time_out, 0, ORDERS);
 	tcase_add_loop_test(tc, test_later_time_out, 0, ORDERS);
 	tcase_add_loop_test(tc, test_lost, 1, PIECES);
+	tcase_add_loop_test(tc, test_lost_and_deferred, 0, ORDERS);
 	tcase_add_loop_test(tc, test_lost_and_failed, 0, 2 * ORDERS);
 	tcase_add_loop_test(tc, test_canceled, 0, 2 * ORDERS);
 	tcase_add_loop_test(tc, test_canceled_and_failed, 0, ORDERS);
