@@ -103,7 +103,9 @@ COPYOFF_API unsigned copyoff_version(void);
  *                          cannot be had, the call fails and counts nothing.
  *                          The directory entry of a new file is the caller's.
  * COPYOFF_SPARSE           Holes of the source become holes of the
- *                          destination, also where it had data.
+ *                          destination, also where it had data, and on a block
+ *                          device that can deallocate blocks which then read
+ *                          as zeroes.
  * COPYOFF_VERIFY           Read back and compare what was copied.  A
  *                          difference ends the copy at the first byte that
  *                          differs, with EIO when nothing before it was equal.
@@ -115,8 +117,8 @@ COPYOFF_API unsigned copyoff_version(void);
  * extents are cloned.  Holes in calls of at most 64 KiB may be written as
  * zeroes.  Where holes cannot be located without disturbing the caller's file
  * position (no /proc, POSIX locks of the process on a file, FUSE), zeroes are
- * written, also with COPYOFF_SPARSE; this is noted in the result.  They are written, too, where the file system of the
- * destination cannot make holes.
+ * written, also with COPYOFF_SPARSE; this is noted in the result.  They are
+ * written, too, where the destination cannot make holes.
  */
 #define COPYOFF_REQUIRE_OFFLOAD 0x0001u
 #define COPYOFF_NO_SHARE        0x0002u

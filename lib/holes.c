@@ -4,8 +4,9 @@
  *
  * Beyond the end of the destination a hole stays a hole.  Over what the
  * destination has allocated it is zeroed in place, or punched with
- * COPYOFF_SPARSE.  Whatever the file system cannot do is declined and copied
- * like data, which also finds the right errno.
+ * COPYOFF_SPARSE; what a block device has allocated is not known, and it is
+ * punched only.  Whatever the file system or the device cannot do is declined
+ * and copied like data, which also finds the right errno.
  */
 #include "internal.h"
 
@@ -15,13 +16,14 @@ void copyoff_holes_begin(struct copyoff_holes *h, const struct copyoff_pair *pai
 			 uint64_t size_limit)
 {
 	const struct copyoff_end *in = &pair->in;
+	const bool to_file = pair->out.kind == COPYOFF_KIND_REGULAR;
 
 	*h = (struct copyoff_holes){ .punch = punch, .limit = size_limit };
 	h->src.fd = -1;
 	h->dst.fd = -1;
 	h->dst_size = pair->out.size;
-	h->on = in->kind == COPYOFF_KIND_REGULAR && pair->out.kind == COPYOFF_KIND_REGULAR &&
-		in->size_known && (punch || in->allocated < in->size);
+	h->on = in->kind == COPYOFF_KIND_REGULAR && in->size_known &&
+		(punch || (to_file && in->allocated < in->size));
 }
 
 void copyoff_holes_end(struct copyoff_holes *h)
@@ -60,6 +62,21 @@ static void add_pending(struct copyoff_holes *h, uint64_t start, uint64_t end)
 	h->pending.end = end;
 }
 
+/*
+ * The kernel has the device make zeroes, and deallocate, or refuses: it writes none
+ * itself (Linux 4.9).  Whole pages: one that has data, too, may be in its cache.
+ */
+static int64_t punch_device(const struct copyoff_pair *pair, uint64_t dst, uint64_t end)
+{
+	const uint64_t page = copyoff_sys_page_size();
+
+	end = copyoff_range_down(end, page);
+	if (dst % page || dst >= end ||
+	    copyoff_sys_punch_hole(pair->out.fd, (int64_t)dst, (int64_t)(end - dst)) < 0)
+		return COPYOFF_DECLINE;
+	return (int64_t)(end - dst);
+}
+
 int64_t copyoff_holes_make(struct copyoff_holes *h, const struct copyoff_pair *pair, uint64_t dst,
 			   uint64_t len)
 {
@@ -67,6 +84,8 @@ int64_t copyoff_holes_make(struct copyoff_holes *h, const struct copyoff_pair *p
 
 	if (dst >= end)
 		return COPYOFF_DECLINE;
+	if (pair->out.kind == COPYOFF_KIND_BLOCK)
+		return punch_device(pair, dst, copyoff_range_min(end, pair->out.size));
 	if (dst >= h->dst_size) {
 		/*
 		 * XFS preallocates behind data that makes a file longer; the

@@ -117,6 +117,33 @@ if fallocate -l $((16 * MIB)) pre 2>>"$work/log"; then
 	about dst 16384
 fi
 
+# To a device: its file gets back what it deallocates, but for pages that have data, too.
+if [[ $fs != tmpfs ]]; then
+	need losetup
+	fill pattern 0 $((18 * MIB)) 2
+	truncate -s $((18 * MIB)) image
+	attach image
+	for shift in 0 4096 512 1 $((2 * MIB)); do
+		cp --sparse=never --reflink=never pattern expected
+		put_range holes 0 expected "$shift" $((16 * MIB))
+		for flags in no-share sparse no-share,sparse,verify sparse,sync; do
+			dd if=pattern of="$device" bs=$MIB conv=notrunc,fsync status=none
+			copy -f $flags -o "$shift" holes "$device"
+			expect "ret=$((16 * MIB))" last=0
+			sync "$device" image
+			same expected "$device"
+			dd if="$device" iflag=direct bs=$MIB status=none | cmp - expected ||
+				die "what is on the device differs"
+			case $flags in
+			no-share) about image 18432 ;;
+			*sparse*) ((shift % 4096 != 0)) || about image $((2048 + 2048 + 100)) ;;
+			esac
+		done
+	done
+	losetup -d "$device"
+	unset 'undo[-1]'
+fi
+
 # Data that is not on the device yet is no hole.
 rm -f dst
 fill fresh $((3 * MIB)) "$MIB" 6
