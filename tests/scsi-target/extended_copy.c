@@ -35,8 +35,8 @@ static struct sense parse_head(const struct unit *unit, const unsigned char *lis
 		return sense_list(0x26, 0x00, 1);
 	if (cscd_len % CSCD_BYTES != 0)
 		return sense_list(0x26, 0x00, 2);
-	if (cscd_len + segment_len > limits.list_bytes || inline_len > 0 ||
-	    cscd_len + segment_len > len - HEAD_BYTES)
+	if ((uint64_t)cscd_len + segment_len > limits.list_bytes || inline_len > 0 ||
+	    (uint64_t)cscd_len + segment_len > len - HEAD_BYTES)
 		return sense_cdb(0x1a, 0x00, 10);
 	if (cscd_len / CSCD_BYTES > limits.cscds)
 		return sense_list(0x26, 0x06, 2);
