@@ -730,21 +730,15 @@ END_TEST
 /* The second write, once: an earlier command failed, which nobody was told. */
 static int deferred_error(unsigned lun, struct copyoff_scsi_command *c)
 {
-	static const unsigned char sense[18] = { 0x71, 0, 0x4, [7] = 10, [12] = 0x44 };
+	const bool is_second =
+		c->cdb[0] == 0x83 && c->cdb[1] == WRITE && counts()->copy[WRITE] == 1;
 
-	if (c->cdb[0] != 0x83 || c->cdb[1] != WRITE || counts()->copy[WRITE] != 1)
-		return world_ask_target(lun, c);
-	w.answer = NULL;
-	c->status = 0x02;
-	c->sense_len = sizeof(sense);
-	memcpy(c->sense, sense, sizeof(sense));
-	return 0;
+	return is_second ? world_defer(c) : world_ask_target(lun, c);
 }
 
 /* Half of it, and an earlier command has failed, says the answer about the copy. */
 static int deferred_in_answer(unsigned lun, struct copyoff_scsi_command *c)
 {
-	static const unsigned char sense[18] = { 0x71, 0, 0x4, [7] = 10, [12] = 0x44 };
 	unsigned char *data = c->data;
 	int ret = world_ask_target(lun, c);
 
@@ -753,9 +747,9 @@ static int deferred_in_answer(unsigned lun, struct copyoff_scsi_command *c)
 	w.answer = NULL;
 	data[5] = 0x02;
 	data[12] = 0x02;
-	data[13] = data[14] = sizeof(sense);
-	memcpy(data + 32, sense, sizeof(sense));
-	data[3] = 28 + sizeof(sense);
+	data[13] = data[14] = sizeof(world_deferred_sense);
+	memcpy(data + 32, world_deferred_sense, sizeof(world_deferred_sense));
+	data[3] = 28 + sizeof(world_deferred_sense);
 	return ret;
 }
 

@@ -95,6 +95,17 @@ int world_ask_target(unsigned lun, struct copyoff_scsi_command *c)
 	return 0;
 }
 
+const unsigned char world_deferred_sense[18] = { 0x71, 0, 0x4, [7] = 10, [12] = 0x44 };
+
+int world_defer(struct copyoff_scsi_command *c)
+{
+	w.answer = NULL;
+	c->status = 0x02;
+	c->sense_len = sizeof(world_deferred_sense);
+	memcpy(c->sense, world_deferred_sense, sizeof(world_deferred_sense));
+	return 0;
+}
+
 struct script *world_script(uint8_t opcode, int action)
 {
 	struct script *s = &w.scripts[w.n_scripts++];

@@ -133,4 +133,8 @@ uint64_t world_copied_by(const char *backend);
 int world_ask_target(unsigned lun, struct copyoff_scsi_command *command);
 struct script *world_script(uint8_t opcode, int action);
 
+/* What a device says once: an earlier command has failed.  And that it says so. */
+extern const unsigned char world_deferred_sense[18];
+int world_defer(struct copyoff_scsi_command *command);
+
 #endif

@@ -329,15 +329,9 @@ static unsigned deferred_at;
 
 static int deferred_error(unsigned lun, struct copyoff_scsi_command *c)
 {
-	static const unsigned char sense[18] = { 0x71, 0, 0x4, [7] = 10, [12] = 0x44 };
+	const bool is_due = c->cdb[0] == 0x83 && w.landed == deferred_at;
 
-	if (c->cdb[0] != 0x83 || w.landed != deferred_at)
-		return world_ask_target(lun, c);
-	w.answer = NULL;
-	c->status = 0x02;
-	c->sense_len = sizeof(sense);
-	memcpy(c->sense, sense, sizeof(sense));
-	return 0;
+	return is_due ? world_defer(c) : world_ask_target(lun, c);
 }
 
 START_TEST(test_deferred)

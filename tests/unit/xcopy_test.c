@@ -819,15 +819,7 @@ static uint8_t deferred_to;
 
 static int deferred_error(unsigned lun, struct copyoff_scsi_command *c)
 {
-	static const unsigned char sense[18] = { 0x71, 0, 0x4, [7] = 10, [12] = 0x44 };
-
-	if (c->cdb[0] != deferred_to)
-		return world_ask_target(lun, c);
-	w.answer = NULL;
-	c->status = 0x02;
-	c->sense_len = sizeof(sense);
-	memcpy(c->sense, sense, sizeof(sense));
-	return 0;
+	return c->cdb[0] == deferred_to ? world_defer(c) : world_ask_target(lun, c);
 }
 
 /* In the probe, too: nobody else will be told. */
