@@ -129,6 +129,12 @@ write_environment() {
 # A busy host makes the guest stand still for seconds: that is no fault of it.
 patient="no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 
+# Memory that QEMU allocates is all zeroes.  Its NVMe controller looks, when a Copy fails
+# or is canceled before its first write, at the type of a write that it never began, in
+# memory that it never wrote to (nvme_copy_done() up to QEMU 10.0 at least), and aborts
+# where the type is none.  Zero is the type of nothing.
+allocate_zeroes=GLIBC_TUNABLES=glibc.malloc.perturb=255:glibc.malloc.tcache_count=0
+
 pid=
 stop_guest() {
 	[[ -z $pid ]] || ! kill "$pid" 2>/dev/null || wait "$pid" || true
@@ -140,7 +146,8 @@ boot() {
 
 	cd "$work"
 	: >console.log
-	setpriv --pdeathsig TERM timeout --kill-after 5 "$seconds" "${qemu[@]}" \
+	env "$allocate_zeroes" \
+		setpriv --pdeathsig TERM timeout --kill-after 5 "$seconds" "${qemu[@]}" \
 		-M pc -accel tcg,thread=multi -smp 2 -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-serial file:console.log -serial file:output.log \
