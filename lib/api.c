@@ -119,7 +119,7 @@ static bool goes_on(struct request *req, int64_t ret)
 /* An error behind bytes that were copied is for the next call to find, if it can. */
 static int64_t all_bytes(const struct copyoff_ctx *ctx, const struct request *req, int64_t more)
 {
-	if (req->done == 0 || ctx->fatal)
+	if (req->done == 0 || ctx->fatal.error)
 		return more;
 	return (int64_t)req->done + (more > 0 ? more : 0);
 }

@@ -208,14 +208,17 @@ struct copyoff_route *copyoff_ctx_guess_route(struct copyoff_ctx *ctx, int fd_in
 void copyoff_ctx_begin(struct copyoff_ctx *ctx)
 {
 	ctx->message[0] = '\0';
-	ctx->fatal = NULL;
+	ctx->fatal.error = 0;
 	ctx->result = (struct copyoff_result){ .backend = "none", .message = ctx->message };
 }
 
 void copyoff_ctx_heed(struct copyoff_ctx *ctx, const struct copyoff_offer *offer)
 {
-	if (offer->fatal && !ctx->fatal)
-		ctx->fatal = offer;
+	if (!offer->fatal || ctx->fatal.error)
+		return;
+	ctx->fatal.error = offer->fatal;
+	ctx->fatal.backend = offer->backend->info.name;
+	ctx->fatal.text = offer->fatal_text;
 }
 
 int copyoff_fail(struct copyoff_ctx *ctx, int err, const char *fmt, ...)

@@ -266,12 +266,23 @@ static int canceled(struct copyoff_run *run)
 /* Whatever was copied: who goes on behind it would not learn of it. */
 static int fatal(struct copyoff_run *run, uint64_t src, uint64_t dst)
 {
-	const struct copyoff_offer *offer = run->ctx->fatal;
+	const struct copyoff_ctx *ctx = run->ctx;
 
-	return copyoff_fail(run->ctx, -offer->fatal,
+	return copyoff_fail(run->ctx, -ctx->fatal.error,
 			    "%s: %s; at source offset %llu, destination offset %llu",
-			    offer->backend->info.name, offer->fatal_text, (unsigned long long)src,
+			    ctx->fatal.backend, ctx->fatal.text, (unsigned long long)src,
 			    (unsigned long long)dst);
+}
+
+/* 1: *@op takes something at the cursor; or as no_backend(). */
+static int choose(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t *len,
+		  struct copyoff_operation *op)
+{
+	bool found = copyoff_split_choose(run, src, dst, len, op);
+
+	if (run->ctx->fatal.error)
+		return fatal(run, src, dst);
+	return found ? 1 : no_backend(run, src, dst, *len);
 }
 
 /* One operation at the cursor.  1: go on; 0: end of the input; -errno. */
@@ -283,7 +294,6 @@ static int step(struct copyoff_run *run)
 	struct copyoff_operation op;
 	uint64_t len = copyoff_split_rest(run, src, dst);
 	int64_t ret;
-	bool found;
 
 	if (len == 0)
 		return 0;
@@ -296,25 +306,24 @@ static int step(struct copyoff_run *run)
 		return copyoff_fail(run->ctx, -ENOSPC,
 				    "destination offset %llu is at or beyond the end of the device",
 				    (unsigned long long)dst);
-	found = copyoff_split_choose(run, src, dst, &len, &op);
-	if (run->ctx->fatal)
-		return fatal(run, src, dst);
-	if (!found)
-		return no_backend(run, src, dst, len);
+	ret = choose(run, src, dst, &len, &op);
+	if (ret <= 0)
+		return (int)ret;
 	if (run->holes.on && !op.offer->keeps_holes) {
 		ret = make_hole(run, src, dst, &len);
 		if (ret != 0)
 			return (int)ret;
 		/* There may be less now, and it need not fit that backend. */
-		if (!copyoff_split_choose(run, src, dst, &len, &op))
-			return no_backend(run, src, dst, len);
+		ret = choose(run, src, dst, &len, &op);
+		if (ret <= 0)
+			return (int)ret;
 	}
 	copyoff_split_batch(run, src, dst, &op);
 	op.offer->canceled = is_canceled;
 	op.offer->canceled_data = run;
 	ret = copyoff_engine_attempt(run->ctx, &run->route->pair, &op, run->batch);
 	op.offer->canceled = NULL;
-	if (run->ctx->fatal)
+	if (run->ctx->fatal.error)
 		return fatal(run, src, dst);
 	if (ret == COPYOFF_DECLINE && !run->canceled) {
 		op.offer->state = COPYOFF_OFFER_DECLINED;
@@ -379,7 +388,7 @@ static int settle(struct copyoff_run *run, int err)
 	run->holes.on = false;
 	run->holes_lost = true;
 	run->holes.pending = (struct copyoff_span){ 0, 0 };
-	return err == -ECANCELED || err == -EINTR || run->ctx->fatal ? err : walk(run);
+	return err == -ECANCELED || err == -EINTR || run->ctx->fatal.error ? err : walk(run);
 }
 
 static int make_durable(struct copyoff_run *run)
@@ -455,7 +464,7 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	err = settle(&run, err);
 	copyoff_holes_end(&run.holes);
 	result->error = -err;
-	if (ctx->fatal)
+	if (ctx->fatal.error)
 		return err;
 	sync_err = make_durable(&run);
 	if (sync_err < 0)

@@ -155,8 +155,11 @@ struct copyoff_ctx {
 	bool debug; /* COPYOFF_DEBUG */
 	bool once; /* for one call of copyoff_copy() */
 
-	/* Of the present call: what makes it fail, however much is copied; or NULL. */
-	const struct copyoff_offer *fatal;
+	/* Of the present call: what makes it fail, however much is copied. */
+	struct {
+		int error; /* positive errno, 0: nothing */
+		const char *backend, *text;
+	} fatal;
 
 	/* What backends keep, see copyoff_offer.keep, and the process that made it. */
 	void *keep[COPYOFF_BACKENDS];

@@ -59,6 +59,8 @@ static int fake_probe(const struct copyoff_pair *pair, struct copyoff_offer *off
 
 	(void)pair;
 	fake->probes++;
+	if (fake->probe_fatal)
+		copyoff_fatal(offer, EIO, "told to be fatal");
 	if (fake->probe_error)
 		return fake->probe_error;
 	if (fake->probe_reason)

@@ -49,6 +49,7 @@ struct fake {
 	bool adjacent;
 	bool slower;
 	int probe_error; /* -errno, or 0 */
+	bool probe_fatal; /* whatever else it says */
 	enum copyoff_reason probe_reason; /* decline, unless COPYOFF_REASON_NONE */
 	/* What it does. */
 	const struct fake_step *steps;

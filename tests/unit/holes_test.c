@@ -129,6 +129,21 @@ START_TEST(test_declined_holes)
 }
 END_TEST
 
+/* For what is left in front of a hole, which no longer fits the blocks of the first one. */
+START_TEST(test_fatal_question_later)
+{
+	const struct copyoff_range v = { 0, 0, FAKE_BYTES };
+
+	fake_reset();
+	make_holes(100, false);
+	fakes[0].limits.align = BLOCK;
+	fakes[1].probe_fatal = true;
+	ck_assert_int_eq(fake_run(&v, 1, COPYOFF_SPARSE), -EIO);
+	ck_assert_uint_eq(fakes[1].copies, 0);
+	copyoff_ctx_fini(&fake_ctx);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("holes");
@@ -136,6 +151,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 0);
 	tcase_add_loop_test(tc, test_declined_holes, 0, (int)COUNT(sizes));
+	tcase_add_test(tc, test_fatal_question_later);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
