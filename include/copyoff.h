@@ -175,9 +175,9 @@ COPYOFF_API unsigned copyoff_version(void);
  *   ENOSPC, EDQUOT  no space left; beyond the end of a block device
  *   EROFS       a device is write protected, or a range of it is
  *   EACCES      another host has reserved a device
- *   EIO         of the device or file system; also, whatever was copied, where a
- *               disk reports that something written earlier was lost, or was
- *               exchanged for another one
+ *   EIO         of the device or file system; also, whatever was copied, where
+ *               something that was written to a device earlier was lost, which
+ *               is reported once, or a disk was exchanged for another one
  *   ETIMEDOUT   a device that copies does not answer, and may write to the
  *               destination later, whatever was copied; or, only where the flags or
  *               the filter leave nothing but copies by a device, it took too long

@@ -255,10 +255,14 @@ int64_t copyoff_bracket_copy(struct copyoff_bracket *b, const struct copyoff_pai
 	bool copied = false;
 	int err;
 
-	if (ret == 0)
-		ret = flush(b, from);
 	if (ret < 0)
 		goto out;
+	ret = flush(b, from);
+	if (ret < 0) {
+		/* Of what was written before, and nobody else is told. */
+		copyoff_fatal(offer, (int)-ret, "what was written to a device before is lost");
+		goto out;
+	}
 	ret = copy(data);
 	copied = ret > 0;
 	err = drop(b, pair, from);

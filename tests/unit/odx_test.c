@@ -363,6 +363,21 @@ START_TEST(test_long_range)
 }
 END_TEST
 
+/* What was written before got lost: a short count would hide that. */
+START_TEST(test_flush_fails)
+{
+	limited(&(struct scsi_target_limits){ .token_blocks = 1000 }, 0, 0);
+	w.reach = 2 << 20;
+	w.flush_fails = 3 + (unsigned)_i; /* in the second operation, of source or destination */
+	world_use("odx,readwrite");
+	ck_assert_int_eq(world_copy(A1, 512, B1, 0, 3500 * 512, 0), -EIO);
+	ck_assert_uint_eq(w.flush_fails, 0);
+	ck_assert_uint_eq(world_copied_by("odx"), 1000 * 512);
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+	ck_assert_ptr_nonnull(strstr(ctx.message, "before is lost"));
+}
+END_TEST
+
 /* --- in progress ------------------------------------------------------------------------- */
 
 START_TEST(test_polling)
@@ -1341,6 +1356,7 @@ int main(void)
 	tcase_add_test(tc, test_ranges);
 	tcase_add_test(tc, test_overlapping_sources);
 	tcase_add_test(tc, test_long_range);
+	tcase_add_loop_test(tc, test_flush_fails, 0, 2);
 	tcase_add_test(tc, test_polling);
 	tcase_add_loop_test(tc, test_delays, 0, 6);
 	tcase_add_test(tc, test_too_slow);

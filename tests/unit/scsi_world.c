@@ -513,6 +513,8 @@ int __wrap_copyoff_sys_flush_range(int fd, int64_t off, int64_t len)
 
 	if (ret < 0)
 		return ret;
+	if (fd < A + REOPENED && w.flush_fails && --w.flush_fails == 0)
+		return -EIO;
 	if (fd == A || fd == A1)
 		w.flushed_in = span_of(fd, off, len);
 	if (fd == B || fd == B1)

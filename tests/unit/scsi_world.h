@@ -62,6 +62,13 @@ struct world {
 	unsigned swap_after; /* so many INQUIRYs: the disks change places; 0: never */
 	int claim; /* -errno */
 	int read_error; /* -errno of the next read of a device */
+	unsigned flush_fails; /* EIO, the so-many-th time that a cache of ours is written back */
+	/*
+	 * A1 is a regular file, and every other piece of so many bytes of it is a hole,
+	 * from the first one on: there its content has to be zeroes.  0: it is a device.
+	 */
+	uint64_t holes;
+	bool punches; /* the kernel has devices make holes */
 	bool cached; /* pages stay */
 	bool read_only;
 	uint64_t smaller; /* bytes that B1 has lost */
