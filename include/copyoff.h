@@ -419,7 +419,9 @@ typedef struct copyoff_plan copyoff_plan;
  * the call; the context must outlive the plan.
  *
  * Returns NULL and errno: EINVAL if @ctx is NULL, the errors of
- * copyoff_copy() about descriptors and flags, ENOMEM.
+ * copyoff_copy() about descriptors and flags, ENOMEM; EIO if a device, when it
+ * was asked, reported that something it was given before is lost, which it
+ * does only once.
  */
 COPYOFF_API copyoff_plan *copyoff_plan_new(copyoff_ctx *ctx, int fd_in, int fd_out, unsigned flags);
 

@@ -249,6 +249,9 @@ int copyoff_plan_make(struct copyoff_ctx *ctx, int fd_in, int fd_out, unsigned f
 	route = copyoff_ctx_route(ctx, &plan->in, &plan->out);
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++)
 		copyoff_route_offer(ctx, route, i, flags);
+	if (ctx->fatal.error)
+		return copyoff_fail(ctx, -ctx->fatal.error, "%s: %s", ctx->fatal.backend,
+				    ctx->fatal.text);
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++)
 		copyoff_route_verdict(ctx, route, i, flags, &plan->verdicts[i]);
 	return 0;

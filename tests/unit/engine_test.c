@@ -552,6 +552,21 @@ START_TEST(test_fatal)
 }
 END_TEST
 
+/* Nor is it lost on who only asks. */
+START_TEST(test_fatal_plan)
+{
+	static struct copyoff_plan plan;
+	FILE *in = tmpfile(), *out = tmpfile();
+
+	ck_assert(in && out);
+	fakes[2].probe_fatal = true;
+	ck_assert_int_eq(copyoff_plan_make(&fake_ctx, fileno(in), fileno(out), 0, &plan), -EIO);
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "fake2: told to be fatal"));
+	fclose(in);
+	fclose(out);
+}
+END_TEST
+
 /* --- progress ------------------------------------------------------------- */
 
 static struct {
@@ -953,6 +968,7 @@ int main(void)
 	tcase_add_test(tc, test_signals);
 	tcase_add_test(tc, test_spent);
 	tcase_add_test(tc, test_fatal);
+	tcase_add_test(tc, test_fatal_plan);
 	tcase_add_test(tc, test_progress);
 	tcase_add_test(tc, test_cancel);
 	tcase_add_test(tc, test_policy);
