@@ -126,6 +126,7 @@ static int find_capabilities(const struct copyoff_pair *pair, struct state *stat
 	if (!pages[1].writes || !pages[1].informs || !pages[1].limited)
 		return unsupported(offer, "the destination disk takes no tokens");
 	set_limits(offer, state, pages);
+	offer->makes_zeroes = pages[1].zeroes;
 	ret = ask_permission(pair->in.fd, state, offer);
 	return ret == 0 ? ask_permission(pair->out.fd, state, offer) : ret;
 }
@@ -452,7 +453,7 @@ static uint64_t copy_blocks(const struct call *c, uint64_t total, struct operati
 		} else if (op->verdict.action != COPYOFF_SCSI_GOOD || held == 0) {
 			return done;
 		}
-		if (done == total)
+		if (done == total || (done > 0 && copyoff_canceled(c->offer)))
 			return done;
 	}
 }
@@ -470,43 +471,93 @@ static size_t without_overlap(const struct copyoff_range *ranges, size_t n)
 	return n;
 }
 
+static uint64_t blocks_of(const struct call *c)
+{
+	uint64_t blocks = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		blocks += c->ranges[i].len / block_size(c->state);
+	return blocks;
+}
+
+/* So many blocks are done, and @last was the last operation. */
+static int64_t outcome(const struct call *c, uint64_t done, const struct operation *last)
+{
+	copyoff_scsi_wipe(c->state->token, sizeof(c->state->token));
+	if (last->lost)
+		return -ETIMEDOUT;
+	if (done > 0)
+		return (int64_t)(done * block_size(c->state));
+	return copyoff_scsi_refuse(c->offer, &last->verdict);
+}
+
 static int64_t copy_call(void *data)
 {
 	struct call *c = data;
-	const uint32_t block = block_size(c->state);
-	uint64_t total = 0, done;
 	struct operation op;
+	uint64_t done;
 
 	c->n = without_overlap(c->ranges, c->n);
-	for (size_t i = 0; i < c->n; i++)
-		total += c->ranges[i].len / block;
-	done = copy_blocks(c, total, &op);
-	copyoff_scsi_wipe(c->state->token, sizeof(c->state->token));
-	if (op.lost)
-		return -ETIMEDOUT;
-	if (done > 0)
-		return (int64_t)(done * block);
-	return copyoff_scsi_refuse(c->offer, &op.verdict);
+	done = copy_blocks(c, blocks_of(c), &op);
+	return outcome(c, done, &op);
+}
+
+/* There is no end of zeroes: each piece has those at the beginning of the token. */
+static int64_t zero_call(void *data)
+{
+	struct call *c = data;
+	const uint64_t total = blocks_of(c);
+	struct operation op;
+	uint64_t done = 0;
+
+	/* The device may have been looked at again. */
+	if (!c->offer->makes_zeroes)
+		return unsupported(c->offer, "the disk does not take the token for zeroes");
+	copyoff_scsi_zero_token(c->state->token);
+	do {
+		op = write_token(c, done, total - done, 0);
+		done += op.done;
+	} while (op.verdict.action == COPYOFF_SCSI_GOOD && done < total &&
+		 !copyoff_canceled(c->offer));
+	return outcome(c, done, &op);
 }
 
 /* --- copy -------------------------------------------------------------------------------- */
 
+/* @call, with the bytes of the source, or with zeroes. */
+static int64_t carry_out_call(struct call *c, bool zeroes, int64_t (*call)(void *data))
+{
+	const struct copyoff_origin from = {
+		.zeroes = zeroes, .fd = zeroes ? -1 : c->pair->in.fd, .ranges = c->ranges, .n = c->n
+	};
+	struct copyoff_bracket *bracket = &c->state->bracket;
+	int64_t ret;
+
+	if (c->state->out_of_control)
+		return copyoff_decline(c->offer, COPYOFF_REASON_MISBEHAVED, 0,
+				       "the device did not stop a copy, and may be at it still",
+				       "");
+	ret = copyoff_bracket_begin(bracket, c->pair, c->offer, c->ranges, c->n, find_all,
+				    c->state);
+	if (ret < 0)
+		return ret;
+	return copyoff_bracket_copy(bracket, c->pair, c->offer, &from, call, c);
+}
+
 static int64_t odx_copy(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			const struct copyoff_range *ranges, size_t n)
 {
-	const struct copyoff_origin from = { .fd = pair->in.fd, .ranges = ranges, .n = n };
-	struct state *state = offer->priv;
-	struct call call = { pair, offer, state, ranges, n };
-	int64_t ret = 0;
+	struct call call = { pair, offer, offer->priv, ranges, n };
 
-	if (state->out_of_control)
-		return copyoff_decline(offer, COPYOFF_REASON_MISBEHAVED, 0,
-				       "the device did not stop a copy, and may be at it still",
-				       "");
-	ret = copyoff_bracket_begin(&state->bracket, pair, offer, ranges, n, find_all, state);
-	if (ret < 0)
-		return ret;
-	return copyoff_bracket_copy(&state->bracket, pair, offer, &from, copy_call, &call);
+	return carry_out_call(&call, false, copy_call);
+}
+
+static int64_t odx_zero(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			const struct copyoff_range *ranges, size_t n)
+{
+	struct call call = { pair, offer, offer->priv, ranges, n };
+
+	return carry_out_call(&call, true, zero_call);
 }
 
 const struct copyoff_backend copyoff_backend_odx = {
@@ -515,5 +566,6 @@ const struct copyoff_backend copyoff_backend_odx = {
 	.least_once = LEAST_ONCE,
 	.probe = odx_probe,
 	.copy = odx_copy,
+	.zero = odx_zero,
 	.release = copyoff_bracket_release,
 };

@@ -199,6 +199,15 @@ uint32_t copyoff_scsi_encode_write(unsigned char *to, const unsigned char *token
 	return (uint32_t)len;
 }
 
+enum { ROD_ZERO = 0xffff0001 }; /* type of a token: block device zero */
+
+void copyoff_scsi_zero_token(unsigned char to[COPYOFF_SCSI_TOKEN_BYTES])
+{
+	memset(to, 0, COPYOFF_SCSI_TOKEN_BYTES);
+	put(to, 4, ROD_ZERO);
+	put(to + 6, 2, COPYOFF_SCSI_TOKEN_BYTES - 8);
+}
+
 /* What is written through it cannot be left out by the compiler. */
 void copyoff_scsi_wipe(void *p, size_t len)
 {
@@ -336,10 +345,22 @@ static void parse_commands(const unsigned char *list, size_t n,
 	}
 }
 
+/* Types of tokens that there are, each with what is special about it. */
+static bool takes_zeroes(const unsigned char *list, size_t n)
+{
+	enum { ENTRY = 64, TOKEN_IN = 2 };
+
+	for (size_t at = 0; at + ENTRY <= n; at += ENTRY) {
+		if (get(list + at, 4) == ROD_ZERO)
+			return list[at + 4] & TOKEN_IN;
+	}
+	return false;
+}
+
 static void parse_third_party_descriptor(const unsigned char *descriptor, size_t len,
 					 struct copyoff_scsi_third_party *page)
 {
-	enum { BLOCK_ROD_LIMITS = 0, COMMANDS = 1 };
+	enum { BLOCK_ROD_LIMITS = 0, COMMANDS = 1, ROD_TYPES = 0x108 };
 
 	switch (get(descriptor, 2)) {
 	case BLOCK_ROD_LIMITS:
@@ -352,6 +373,11 @@ static void parse_third_party_descriptor(const unsigned char *descriptor, size_t
 	case COMMANDS:
 		if (len > 5)
 			parse_commands(descriptor + 5, least(len - 5, descriptor[4]), page);
+		return;
+	case ROD_TYPES:
+		if (len > 8)
+			page->zeroes = takes_zeroes(descriptor + 8,
+						    least(len - 8, (size_t)get(descriptor + 6, 2)));
 		return;
 	}
 }

@@ -77,6 +77,9 @@ uint32_t copyoff_scsi_encode_populate(unsigned char *to, const struct copyoff_sc
 uint32_t copyoff_scsi_encode_write(unsigned char *to, const unsigned char *token, uint64_t offset,
 				   const struct copyoff_scsi_range *ranges, size_t n);
 
+/* The token that stands for zeroes, as many as there are to write; nobody gives it out. */
+void copyoff_scsi_zero_token(unsigned char to[COPYOFF_SCSI_TOKEN_BYTES]);
+
 /* Tokens are keys to data: let nothing of them stay in memory. */
 void copyoff_scsi_wipe(void *p, size_t len);
 
@@ -118,6 +121,7 @@ int copyoff_scsi_parse_copy_status(const unsigned char *data, size_t n);
 /* Page Third-party Copy. */
 struct copyoff_scsi_third_party {
 	bool populates, writes, informs, aborts; /* commands there are */
+	bool zeroes; /* it takes the token that stands for zeroes */
 	bool limited; /* there are limits: */
 	uint16_t ranges; /* in a command; 0: no limit */
 	uint64_t blocks; /* in a token; 0: no limit */

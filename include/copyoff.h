@@ -105,7 +105,8 @@ COPYOFF_API unsigned copyoff_version(void);
  * COPYOFF_SPARSE           Holes of the source become holes of the
  *                          destination, also where it had data, and on a block
  *                          device that can deallocate blocks which then read
- *                          as zeroes.
+ *                          as zeroes.  Else zeroes are written, by the device
+ *                          itself where it can.
  * COPYOFF_VERIFY           Read back and compare what was copied.  A
  *                          difference ends the copy at the first byte that
  *                          differs, with EIO when nothing before it was equal.
@@ -480,7 +481,7 @@ COPYOFF_API const struct copyoff_backend_info *copyoff_backend_info(size_t i);
 struct copyoff_stats {
 	size_t size; /* sizeof(struct copyoff_stats) */
 	uint64_t calls; /* attempts to copy, one for each operation tried */
-	uint64_t bytes; /* copied */
+	uint64_t bytes; /* copied, or made zeroes by the device */
 	uint64_t declines; /* attempts refused; the next backend went on */
 	uint64_t errors; /* attempts that ended the copy with an error */
 	uint64_t short_copies; /* attempts that copied less than they were given */

@@ -83,6 +83,9 @@ struct copyoff_offer {
 	/* Holes of the source become holes without help of the core. */
 	bool keeps_holes;
 
+	/* zero() can be called, too, for a pair of which both ends are the same. */
+	bool makes_zeroes;
+
 	/*
 	 * It works, but a less preferred backend is faster here, so it comes
 	 * behind all others, unless the user has asked for it by name: a
@@ -261,6 +264,19 @@ struct copyoff_backend {
 	 * Bytes behind the prefix, but inside the ranges, may have changed.
 	 */
 	int64_t (*copy)(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			const struct copyoff_range *ranges, size_t n);
+
+	/*
+	 * zero() - make the destination read as zeroes, where the kernel cannot have
+	 * the device do it
+	 *
+	 * Both ends of the pair are the destination, which need not be open for
+	 * reading, and source and destination of each range are the same.  The ranges
+	 * are as for copy(), and so is what a count or copyoff_fatal() means; for all
+	 * else that is returned, the range is written.  offer->interrupted and
+	 * offer->spent are not looked at.  May be NULL.
+	 */
+	int64_t (*zero)(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			const struct copyoff_range *ranges, size_t n);
 
 	/* Free offer->priv.  Called once if probe() returned 0.  May be NULL. */

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /*
  * The cache holds folios of many pages, at most as large as a huge page of the
@@ -276,6 +277,15 @@ struct rewriter {
 	char *buf;
 };
 
+/* As pread(2). */
+static ssize_t read_origin(const struct rewriter *w, uint64_t off, size_t len)
+{
+	if (!w->from.zeroes)
+		return copyoff_sys_pread(w->from.fd, w->buf, len, (int64_t)off);
+	memset(w->buf, 0, len);
+	return (ssize_t)len;
+}
+
 /* [@off, @off + @len), which is at @src of the origin, as a whole. */
 static int rewrite_part(const struct rewriter *w, uint64_t src, uint64_t off, uint64_t len)
 {
@@ -284,7 +294,7 @@ static int rewrite_part(const struct rewriter *w, uint64_t src, uint64_t off, ui
 	ssize_t ret;
 
 	/* It is shorter at the end of the source only. */
-	ret = copyoff_sys_pread(w->from.fd, w->buf, (size_t)want, (int64_t)start);
+	ret = read_origin(w, start, (size_t)want);
 	if (ret < 0)
 		return (int)ret;
 	if ((uint64_t)ret < src - start + len || (uint64_t)ret > want)

@@ -61,8 +61,10 @@ int copyoff_coherence_flush_destination(const struct copyoff_coherence *c, uint6
 /*
  * Where what was copied can be read: what @ranges, whose destinations lie one
  * behind the other, copied from is in @fd at their source offsets plus @shift.
+ * Or it is zeroes, and @fd is none.
  */
 struct copyoff_origin {
+	bool zeroes;
 	int fd;
 	uint64_t shift;
 	const struct copyoff_range *ranges;

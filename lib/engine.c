@@ -120,10 +120,14 @@ int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pai
 	offer->spent = false;
 	offer->fatal = 0;
 	offer->used = true;
-	ret = offer->backend->copy(pair, offer, ranges, op->n);
+	ret = (op->zeroes ? offer->backend->zero : offer->backend->copy)(pair, offer, ranges,
+									 op->n);
 	if (ret > 0 && (uint64_t)ret > op->len)
 		ret = copyoff_decline(offer, COPYOFF_REASON_MISBEHAVED, 0,
 				      "reported more bytes than it was asked to copy", "");
+	else if (op->zeroes && ret <= 0 && ret != COPYOFF_DECLINE)
+		ret = copyoff_decline(offer, COPYOFF_REASON_FAILED, (int)ret,
+				      "the device did not make zeroes", "");
 	account(&ctx->stats[op->index], offer, op->len, ret, copyoff_sys_now() - start);
 	copyoff_ctx_heed(ctx, offer);
 	if (ret == COPYOFF_DECLINE)
@@ -132,6 +136,10 @@ int64_t copyoff_engine_attempt(struct copyoff_ctx *ctx, const struct copyoff_pai
 		copyoff_fail(ctx, (int)ret, "%s: %s at source offset %lld, destination offset %lld",
 			     name, copyoff_errno_name((int)ret), (long long)ranges[0].src,
 			     (long long)ranges[0].dst);
+	else if (op->zeroes)
+		copyoff_trace(ctx, "%s made %lld bytes zeroes of %llu, at %lld", name,
+			      (long long)ret, (unsigned long long)op->len,
+			      (long long)ranges[0].dst);
 	else
 		copyoff_trace(ctx, "%s copied %lld bytes of %llu, from %lld to %lld, ranges: %zu",
 			      name, (long long)ret, (unsigned long long)op->len,
@@ -174,6 +182,46 @@ static int accept(struct copyoff_run *run, const struct copyoff_operation *op, u
 	return err ? verify_failed(run, op, err) : 0;
 }
 
+/* Asked by a backend that waits: nothing more is done, and the user may have had enough. */
+static bool is_canceled(void *data)
+{
+	struct copyoff_run *run = data;
+	const struct copyoff_ctx *ctx = run->ctx;
+
+	if (!run->canceled && ctx->progress)
+		run->canceled = ctx->progress(ctx->progress_data, run->at.done, run->total) != 0;
+	return run->canceled;
+}
+
+static int canceled(struct copyoff_run *run)
+{
+	return copyoff_fail(run->ctx, -ECANCELED, "canceled by the progress callback");
+}
+
+/* Whatever was copied: who goes on behind it would not learn of it. */
+static int fatal(struct copyoff_run *run, uint64_t src, uint64_t dst)
+{
+	const struct copyoff_ctx *ctx = run->ctx;
+
+	return copyoff_fail(run->ctx, -ctx->fatal.error,
+			    "%s: %s; at source offset %llu, destination offset %llu",
+			    ctx->fatal.backend, ctx->fatal.text, (unsigned long long)src,
+			    (unsigned long long)dst);
+}
+
+/* With somebody to ask whether to go on. */
+static int64_t attempt(struct copyoff_run *run, const struct copyoff_pair *pair,
+		       const struct copyoff_operation *op, const struct copyoff_range *ranges)
+{
+	int64_t ret;
+
+	op->offer->canceled = is_canceled;
+	op->offer->canceled_data = run;
+	ret = copyoff_engine_attempt(run->ctx, pair, op, ranges);
+	op->offer->canceled = NULL;
+	return ret;
+}
+
 /*
  * What is at @src: a hole or data, and how much of it, at most *@len.  Where it
  * cannot be found out, all is data.
@@ -211,6 +259,24 @@ static int check_hole(struct copyoff_run *run, uint64_t *len)
 	return err;
 }
 
+/* Like copyoff_holes_make(), by a backend. */
+static int64_t make_zeroes(struct copyoff_run *run, uint64_t dst, uint64_t len)
+{
+	struct copyoff_operation op;
+
+	while (copyoff_zeroes_choose(run, dst, len, &op) && !run->ctx->fatal.error) {
+		struct copyoff_range range = { (int64_t)dst, (int64_t)dst, op.len };
+		int64_t ret = attempt(run, &run->zeroes->pair, &op, &range);
+
+		if (ret > 0)
+			run->at.last = op.index;
+		if (ret > 0 || run->ctx->fatal.error || run->canceled)
+			return ret;
+		copyoff_zeroes_refused(run, &op);
+	}
+	return COPYOFF_DECLINE;
+}
+
 /*
  * Deal with the hole at the cursor, if there is one.  1: done, go on; 0: there
  * is data, *@len bytes of it, to copy; -errno.
@@ -227,6 +293,12 @@ static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64
 	if (!is_hole(run, src, len))
 		return 0;
 	ret = copyoff_holes_make(h, &run->route->pair, dst, *len);
+	if (ret == COPYOFF_DECLINE)
+		ret = make_zeroes(run, dst, *len);
+	if (run->ctx->fatal.error)
+		return fatal(run, src, dst);
+	if (ret <= 0 && run->canceled)
+		return canceled(run);
 	if (ret <= 0) {
 		/* As data, but no further than to the end of the destination. */
 		if (dst < h->dst_size)
@@ -244,34 +316,7 @@ static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64
 		return copyoff_fail(run->ctx, err,
 				    "verification of a hole failed at source offset %llu",
 				    (unsigned long long)src + made);
-	return 1;
-}
-
-/* Asked by a backend that waits: nothing more is done, and the user may have had enough. */
-static bool is_canceled(void *data)
-{
-	struct copyoff_run *run = data;
-	const struct copyoff_ctx *ctx = run->ctx;
-
-	if (!run->canceled && ctx->progress)
-		run->canceled = ctx->progress(ctx->progress_data, run->at.done, run->total) != 0;
-	return run->canceled;
-}
-
-static int canceled(struct copyoff_run *run)
-{
-	return copyoff_fail(run->ctx, -ECANCELED, "canceled by the progress callback");
-}
-
-/* Whatever was copied: who goes on behind it would not learn of it. */
-static int fatal(struct copyoff_run *run, uint64_t src, uint64_t dst)
-{
-	const struct copyoff_ctx *ctx = run->ctx;
-
-	return copyoff_fail(run->ctx, -ctx->fatal.error,
-			    "%s: %s; at source offset %llu, destination offset %llu",
-			    ctx->fatal.backend, ctx->fatal.text, (unsigned long long)src,
-			    (unsigned long long)dst);
+	return run->canceled ? canceled(run) : 1;
 }
 
 /* 1: *@op takes something at the cursor; or as no_backend(). */
@@ -319,10 +364,7 @@ static int step(struct copyoff_run *run)
 			return (int)ret;
 	}
 	copyoff_split_batch(run, src, dst, &op);
-	op.offer->canceled = is_canceled;
-	op.offer->canceled_data = run;
-	ret = copyoff_engine_attempt(run->ctx, &run->route->pair, &op, run->batch);
-	op.offer->canceled = NULL;
+	ret = attempt(run, &run->route->pair, &op, run->batch);
 	if (run->ctx->fatal.error)
 		return fatal(run, src, dst);
 	if (ret == COPYOFF_DECLINE && !run->canceled) {
@@ -454,6 +496,8 @@ int64_t copyoff_engine_run(struct copyoff_ctx *ctx, const struct copyoff_end *in
 	run.reported = 0;
 	run.canceled = false;
 	run.holes_lost = false;
+	run.zeroes = NULL;
+	run.zeroes_refused = 0;
 	run.size_limit = INT64_MAX;
 	if (out->kind == COPYOFF_KIND_REGULAR)
 		run.size_limit = copyoff_range_min(INT64_MAX, copyoff_sys_file_size_limit());

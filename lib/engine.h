@@ -4,6 +4,7 @@
  *
  *   engine.c    copy, fail over, until done
  *   split.c     which backend takes how much at the cursor
+ *   zeroes.c    which backend makes a hole of a device
  *   shortcut.c  one call into the kernel, before anything else
  */
 #ifndef COPYOFF_ENGINE_H
@@ -41,6 +42,8 @@ struct copyoff_run {
 	struct copyoff_cursor at;
 	struct copyoff_holes holes;
 	bool holes_lost; /* they could not be located, or not be made */
+	struct copyoff_route *zeroes; /* the destination twice; NULL: not asked for yet */
+	copyoff_mask zeroes_refused; /* by these backends */
 	struct copyoff_cursor before_hole; /* where the pending hole began */
 	struct copyoff_range batch[COPYOFF_BATCH];
 };
@@ -51,6 +54,7 @@ struct copyoff_operation {
 	size_t index; /* of the backend */
 	size_t n; /* ranges in the batch */
 	uint64_t len; /* bytes in the batch */
+	bool zeroes; /* zero() instead of copy() */
 };
 
 /* --- split.c ------------------------------------------------------------ */
@@ -62,6 +66,9 @@ static inline uint64_t copyoff_rest_of_range(const struct copyoff_run *run)
 
 /* Bytes from the cursor to the end of the range, of the input, or of what may be written. */
 uint64_t copyoff_split_rest(const struct copyoff_run *run, uint64_t src, uint64_t dst);
+
+/* What of @len bytes, as one range, is within the limits. */
+uint64_t copyoff_split_within(const struct copyoff_limits *limits, uint64_t len);
 
 /*
  * Pick the most preferred backend that can begin with [@src, @src + *@len), and
@@ -75,6 +82,18 @@ bool copyoff_split_choose(struct copyoff_run *run, uint64_t src, uint64_t dst, u
 /* Fill the batch: op->len bytes at the cursor, and further ranges that fit. */
 void copyoff_split_batch(struct copyoff_run *run, uint64_t src, uint64_t dst,
 			 struct copyoff_operation *op);
+
+/* --- zeroes.c ------------------------------------------------------------ */
+
+/*
+ * Pick the most preferred backend that can have the device at @dst of the
+ * destination make zeroes, and what it takes of @len bytes: op->len, in one range,
+ * for the pair of run->zeroes.  False if there is none, or so few are not worth it.
+ */
+bool copyoff_zeroes_choose(struct copyoff_run *run, uint64_t dst, uint64_t len,
+			   struct copyoff_operation *op);
+/* It has declined: not once more in this run, or ever, as its reason is. */
+void copyoff_zeroes_refused(struct copyoff_run *run, const struct copyoff_operation *op);
 
 /* --- engine.c ------------------------------------------------------------ */
 

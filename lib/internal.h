@@ -12,6 +12,7 @@
  *   explain.c   a plan as text
  *   extents.c   where a sparse file has data
  *   holes.c     what becomes of holes
+ *   zeroes.c    which backend makes a hole of a device
  *   verify.c    read back and compare, find the end of a file by reading
  *   filter.c    lists of backend names
  *   range.c     checked arithmetic on offsets, overlap (pure)
@@ -100,6 +101,9 @@ void copyoff_route_release(struct copyoff_route *route);
 /* The same files, but facts may have changed: forget what must not be kept. */
 void copyoff_route_refresh(struct copyoff_route *route, const struct copyoff_end *in,
 			   const struct copyoff_end *out);
+
+/* Was it declined for what was true of one range or one moment only? */
+bool copyoff_offer_may_pass(const struct copyoff_offer *offer);
 
 /*
  * The offer of the backend at @i, which is asked if it was not before; NULL if

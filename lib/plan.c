@@ -57,8 +57,7 @@ void copyoff_route_release(struct copyoff_route *route)
 	}
 }
 
-/* What was true of one range or one moment only. */
-static bool passing(const struct copyoff_offer *offer)
+bool copyoff_offer_may_pass(const struct copyoff_offer *offer)
 {
 	return offer->reason == COPYOFF_REASON_ALIGNMENT ||
 	       offer->reason == COPYOFF_REASON_RESOURCE || offer->reason == COPYOFF_REASON_FAILED;
@@ -73,7 +72,7 @@ void copyoff_route_refresh(struct copyoff_route *route, const struct copyoff_end
 		struct copyoff_offer *offer = &route->offers[i];
 
 		offer->used = false;
-		if (offer->state == COPYOFF_OFFER_DECLINED && passing(offer))
+		if (offer->state == COPYOFF_OFFER_DECLINED && copyoff_offer_may_pass(offer))
 			offer->state =
 				offer->probed_ok ? COPYOFF_OFFER_OPEN : COPYOFF_OFFER_UNKNOWN;
 	}

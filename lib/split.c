@@ -52,7 +52,7 @@ static struct share share_of(const struct copyoff_run *run, const struct copyoff
 	return (struct share){ head, copyoff_range_down(len - head, align) };
 }
 
-static uint64_t within_limits(const struct copyoff_limits *limits, uint64_t len)
+uint64_t copyoff_split_within(const struct copyoff_limits *limits, uint64_t len)
 {
 	uint64_t align = limits->align > 1 ? limits->align : 1;
 
@@ -89,15 +89,17 @@ static bool choose(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64_t
 
 		if (unasked && !is_reluctant)
 			continue;
-		op->index = i;
-		op->offer = copyoff_route_offer(run->ctx, run->route, i, run->flags);
+		*op = (struct copyoff_operation){
+			.index = i,
+			.offer = copyoff_route_offer(run->ctx, run->route, i, run->flags),
+		};
 		if (!op->offer || (!run->route->pair.in.size_known && !op->offer->backend->unsized))
 			continue;
 		share = share_of(run, op->offer, src, dst, *len);
 		if (share.body == 0 || (unasked || reluctant(run, op, share.body)) != is_reluctant)
 			continue;
 		if (share.head == 0) {
-			op->len = within_limits(&op->offer->limits, share.body);
+			op->len = copyoff_split_within(&op->offer->limits, share.body);
 			return true;
 		}
 		*len = copyoff_range_min(*len, share.head);

@@ -7,6 +7,7 @@
  * after it has copied, and sends less of an answer than it should: then each byte that
  * is counted must have been copied.  A hostile one says anything.  In any case no
  * address is outside of the ranges, nothing is left open or allocated, and it ends.
+ * Or what there is to copy is a hole of a file, which the target makes.
  */
 #include "../../backends/scsi_command.h"
 #include "../unit/scsi_world.h"
@@ -17,7 +18,12 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { RANGES_MOST = 5, COMMANDS_MOST = 1000 * 1000 };
+enum {
+	RANGES_MOST = 5,
+	COMMANDS_MOST = 1000 * 1000,
+	HOLE_LEAST = 1 << 20,
+	HOLE_MOST = HOLE_LEAST + 100 * 4096,
+};
 
 static struct {
 	const uint8_t *at, *end;
@@ -297,11 +303,29 @@ static uint64_t take_ranges(void)
 	return total;
 }
 
+/* One range, all of which is a hole: large enough that it is worth a command. */
+static uint64_t take_hole(unsigned char *content_before)
+{
+	struct copyoff_range *r = &input.v[0];
+
+	input.n = 1;
+	r->src = take() * 512;
+	r->dst = take() * 512;
+	r->len = HOLE_LEAST + take() % 100u * 4096;
+	r->len += take() % 8u;
+	w.holes = DISK_BYTES;
+	memcpy(content_before, content[0] + world_base(A1) + r->src, (size_t)r->len);
+	memset(content[0] + world_base(A1) + r->src, 0, (size_t)r->len);
+	return r->len;
+}
+
 static void run(void)
 {
 	static const char *const backends[] = { "xcopy", "odx", "xcopy,odx,readwrite",
 						"xcopy,odx" };
+	static unsigned char content_before[HOLE_MOST];
 	uint8_t how = take();
+	const bool is_hole = (how & 192) == 128;
 	uint64_t total;
 	int64_t ret;
 
@@ -309,16 +333,19 @@ static void run(void)
 	input.hostile = how & 1;
 	w.exact = how & 2;
 	w.sequence = how & 4 ? 0 : 21;
-	w.reach = 512 << 10;
+	w.reach = is_hole ? 2 << 20 : 512 << 10;
 	w.flight = how & 64 ? how : 0;
 	w.lose_after = how & 128 ? 5 : 0;
 	take_target(how);
-	world_use(backends[how >> 3 & 3]);
+	world_use(is_hole ? "odx,readwrite" : backends[how >> 3 & 3]);
 	w.answer = answer;
-	total = take_ranges();
+	total = is_hole ? take_hole(content_before) : take_ranges();
 	for (int call = 0; call < 2; call++) {
 		w.commands = 0;
-		ret = world_copyv(A1, B1, input.v, input.n, how & 32 ? COPYOFF_REQUIRE_OFFLOAD : 0);
+		ret = world_copyv(A1, B1, input.v, input.n,
+				  is_hole    ? COPYOFF_SPARSE
+				  : how & 32 ? COPYOFF_REQUIRE_OFFLOAD
+					     : 0);
 		MUST(ret <= (int64_t)total);
 		MUST(ret == (int64_t)total || ctx.result.error);
 		MUST(ret >= -4095);
@@ -326,6 +353,9 @@ static void run(void)
 		world_check(A1, B1, input.v, input.n,
 			    ret > 0 && !input.hostile ? (uint64_t)ret : 0);
 	}
+	if (is_hole)
+		memcpy(content[0] + world_base(A1) + input.v[0].src, content_before,
+		       (size_t)input.v[0].len);
 	world_end();
 }
 

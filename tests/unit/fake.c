@@ -70,6 +70,8 @@ static int fake_probe(const struct copyoff_pair *pair, struct copyoff_offer *off
 	offer->adjacent = fake->adjacent;
 	offer->slower = fake->slower ? "told to be slower" : NULL;
 	offer->slower_remedy = "";
+	offer->makes_zeroes = fake->makes_zeroes;
+	offer->base_out = fake->base_out;
 	offer->traits = fake->offered_traits;
 	offer->priv = fake;
 	*offer->keep = fake;
@@ -196,6 +198,37 @@ static int64_t fake_copy(const struct copyoff_pair *pair, struct copyoff_offer *
 	}
 }
 
+/* Of the destination alone. */
+static int64_t fake_zero(const struct copyoff_pair *pair, struct copyoff_offer *offer,
+			 const struct copyoff_range *ranges, size_t n)
+{
+	struct fake *fake = fake_of(offer);
+	const struct copyoff_range next = at(fake_confirmed), *r = ranges;
+	const uint64_t align = fake->limits.align ? fake->limits.align : 1;
+	uint64_t count = r->len;
+
+	fake->zeroes++;
+	ck_assert(fake->makes_zeroes && offer->makes_zeroes && offer->canceled);
+	ck_assert(pair->in.fd == fake_out.fd && pair->out.fd == fake_out.fd);
+	ck_assert_uint_eq(n, 1);
+	ck_assert(r->src == r->dst && r->dst == next.dst && r->len > 0 && r->len <= next.len);
+	ck_assert(r->len % align == 0 && ((uint64_t)r->dst + fake->base_out) % align == 0);
+	ck_assert(!fake->limits.max_range || r->len <= fake->limits.max_range);
+	ck_assert(!fake->limits.max_total || r->len <= fake->limits.max_total);
+	if (fake->zeroes_fatal)
+		copyoff_fatal(offer, EIO, "told to be fatal");
+	if (fake->zeroes_error == COPYOFF_DECLINE)
+		return copyoff_decline(offer, COPYOFF_REASON_RESOURCE, 0, "told to decline", "");
+	if (fake->zeroes_error)
+		return fake->zeroes_error;
+	if (fake->zeroes_most && fake->zeroes_most < count)
+		count = fake->zeroes_most;
+	memset(fake_dst + r->dst, 0, (size_t)count);
+	fake->confirmed += count;
+	fake_confirmed += count;
+	return (int64_t)count;
+}
+
 static void fake_release(struct copyoff_offer *offer)
 {
 	fake_of(offer)->releases++;
@@ -217,6 +250,7 @@ void fake_reset(void)
 			.unsized = true,
 			.probe = fake_probe,
 			.copy = fake_copy,
+			.zero = fake_zero,
 			.release = fake_release,
 			.close = fake_close,
 		};

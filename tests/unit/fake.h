@@ -11,7 +11,7 @@
 
 #include "unit.h"
 
-enum { FAKE_BYTES = 1 << 20, FAKE_CALLS = 4096 };
+enum { FAKE_BYTES = 4 << 20, FAKE_CALLS = 4096 };
 
 extern unsigned char fake_src[FAKE_BYTES];
 extern unsigned char fake_dst[2 * FAKE_BYTES];
@@ -48,6 +48,8 @@ struct fake {
 	bool unaligned_eof;
 	bool adjacent;
 	bool slower;
+	bool makes_zeroes;
+	uint64_t base_out;
 	int probe_error; /* -errno, or 0 */
 	bool probe_fatal; /* whatever else it says */
 	enum copyoff_reason probe_reason; /* decline, unless COPYOFF_REASON_NONE */
@@ -55,8 +57,11 @@ struct fake {
 	const struct fake_step *steps;
 	size_t n_steps, step;
 	bool scribbles; /* over what is in the ranges, but not counted */
+	uint64_t zeroes_most; /* of an operation, bytes; 0: all */
+	int zeroes_error; /* what it comes to instead: COPYOFF_DECLINE, -errno, or 0 */
+	bool zeroes_fatal;
 	/* What happened. */
-	unsigned probes, copies, releases, closes;
+	unsigned probes, copies, releases, closes, zeroes;
 	uint64_t confirmed;
 	struct fake_call calls[FAKE_CALLS];
 };

@@ -129,7 +129,144 @@ START_TEST(test_declined_holes)
 }
 END_TEST
 
-/* For what is left in front of a hole, which no longer fits the blocks of the first one. */
+/* --- holes of devices that backends make ----------------------------------------- */
+
+/* The second backend makes them, in blocks; the third one could, too. */
+static void device_setup(uint64_t size)
+{
+	fake_reset();
+	fake_out.kind = COPYOFF_KIND_BLOCK;
+	make_holes(size, true);
+	fakes[1].makes_zeroes = fakes[2].makes_zeroes = true;
+	fakes[1].limits.align = BLOCK;
+}
+
+START_TEST(test_made_by_backend)
+{
+	static const struct copyoff_limits limits[] = {
+		{ .align = BLOCK },
+		{ .align = BLOCK, .max_range = 1050 * 1024 },
+		{ .align = BLOCK, .max_total = 1024 * 1024 + 5 },
+	};
+
+	for (unsigned i = 0; i < COUNT(limits); i++) {
+		for (unsigned odd = 0; odd < 2; odd++) {
+			device_setup(1100 * 1024);
+			fakes[1].limits = limits[i];
+			fake_in.size -= odd * 1234;
+			check_copy(0, COPYOFF_SPARSE);
+			ck_assert_uint_gt(fakes[1].zeroes, 1);
+			ck_assert_uint_eq(fakes[1].probes, 1); /* of the destination alone */
+		}
+	}
+}
+END_TEST
+
+/* Of a partition that does not begin where a block of its own would. */
+START_TEST(test_partition)
+{
+	device_setup(1024 * 1024);
+	fakes[1].base_out = 512;
+	check_copy(BLOCK - 512, COPYOFF_SPARSE);
+	ck_assert_uint_eq(fakes[1].zeroes, 2);
+	ck_assert_uint_eq(fakes[2].zeroes, 0);
+}
+END_TEST
+
+/* At an odd place the next one makes them; of nobody who does not say so. */
+START_TEST(test_next_backend)
+{
+	device_setup(1024 * 1024);
+	check_copy(100, COPYOFF_SPARSE);
+	ck_assert_uint_eq(fakes[1].zeroes, 0);
+	ck_assert_uint_eq(fakes[2].zeroes, 2);
+	ck_assert_uint_eq(fakes[2].confirmed, 2 * 1024 * 1024);
+	device_setup(1024 * 1024);
+	fakes[1].makes_zeroes = false;
+	check_copy(0, COPYOFF_SPARSE);
+	ck_assert_uint_eq(fakes[2].zeroes, 2);
+	/* Nor of one that takes too little at a time. */
+	device_setup(1024 * 1024);
+	fakes[1].limits.max_range = 1023 * 1024;
+	check_copy(0, COPYOFF_SPARSE);
+	ck_assert_uint_eq(fakes[1].zeroes, 0);
+	ck_assert_uint_eq(fakes[2].zeroes, 2);
+	/* Nor of a file, which can be punched or cannot. */
+	device_setup(1024 * 1024);
+	fake_out.kind = COPYOFF_KIND_REGULAR;
+	check_copy(0, COPYOFF_SPARSE);
+	ck_assert_uint_eq(fakes[1].zeroes + fakes[2].zeroes, 0);
+}
+END_TEST
+
+START_TEST(test_short_zeroes)
+{
+	device_setup(2048 * 1024);
+	fakes[1].zeroes_most = 3 * BLOCK;
+	check_copy(0, COPYOFF_SPARSE);
+	/* Until less is left than is worth it. */
+	ck_assert_uint_eq(fakes[1].zeroes, 86);
+	ck_assert_uint_eq(fakes[1].confirmed, 86 * 3 * BLOCK);
+}
+END_TEST
+
+/* Once, and then by the next one, or as data; but not in another call. */
+START_TEST(test_zeroes_fail)
+{
+	static const int errors[] = { COPYOFF_DECLINE, -EIO, -ENOSPC, -EINTR };
+
+	device_setup(1024 * 1024);
+	fakes[1].zeroes_error = errors[_i];
+	check_copy(0, COPYOFF_SPARSE);
+	ck_assert_uint_eq(fakes[1].zeroes, 1);
+	ck_assert_uint_eq(fakes[2].zeroes, 2);
+	device_setup(1024 * 1024);
+	fakes[2].makes_zeroes = false;
+	for (unsigned call = 1; call < 4; call++) {
+		const struct copyoff_range v = { 0, 0, fake_in.size };
+
+		fakes[1].zeroes_error = call < 3 ? errors[_i] : 0;
+		ck_assert_int_eq(fake_run(&v, 1, COPYOFF_SPARSE), (int64_t)v.len);
+		ck_assert_int_eq(fake_ctx.result.error, 0);
+		ck_assert(memcmp(fake_dst, fake_src, (size_t)v.len) == 0);
+		ck_assert_uint_eq(fakes[1].zeroes, call < 3 ? call : call + 1);
+	}
+	copyoff_ctx_fini(&fake_ctx);
+}
+END_TEST
+
+/* Whatever it comes to. */
+START_TEST(test_zeroes_fatal)
+{
+	static const int errors[] = { 0, COPYOFF_DECLINE, -ENOSPC };
+	const struct copyoff_range v = { 0, 0, FAKE_BYTES };
+
+	device_setup(1024 * 1024);
+	fakes[1].zeroes_fatal = true;
+	fakes[1].zeroes_error = errors[_i];
+	ck_assert_int_eq(fake_run(&v, 1, COPYOFF_SPARSE), -EIO);
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "told to be fatal"));
+	ck_assert_uint_eq(fakes[0].copies, 0);
+	copyoff_ctx_fini(&fake_ctx);
+}
+END_TEST
+
+/* Also who is only asked, and first for zeroes. */
+START_TEST(test_fatal_question)
+{
+	const struct copyoff_range v = { 0, 0, FAKE_BYTES };
+
+	device_setup(1024 * 1024);
+	fakes[1].probe_fatal = true;
+	ck_assert_int_eq(fake_run(&v, 1, COPYOFF_SPARSE), -EIO);
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "told to be fatal"));
+	ck_assert_uint_eq(fakes[1].zeroes, 0);
+	ck_assert_uint_eq(fakes[0].copies, 0);
+	copyoff_ctx_fini(&fake_ctx);
+}
+END_TEST
+
+/* Or for what is left in front of a hole, which no longer fits the blocks of the first one. */
 START_TEST(test_fatal_question_later)
 {
 	const struct copyoff_range v = { 0, 0, FAKE_BYTES };
@@ -151,6 +288,13 @@ int main(void)
 
 	tcase_set_timeout(tc, 0);
 	tcase_add_loop_test(tc, test_declined_holes, 0, (int)COUNT(sizes));
+	tcase_add_test(tc, test_made_by_backend);
+	tcase_add_test(tc, test_partition);
+	tcase_add_test(tc, test_next_backend);
+	tcase_add_test(tc, test_short_zeroes);
+	tcase_add_loop_test(tc, test_zeroes_fail, 0, 4);
+	tcase_add_loop_test(tc, test_zeroes_fatal, 0, 3);
+	tcase_add_test(tc, test_fatal_question);
 	tcase_add_test(tc, test_fatal_question_later);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);

@@ -356,6 +356,51 @@ START_TEST(test_third_party)
 }
 END_TEST
 
+/* Does a disk take the token for zeroes? */
+START_TEST(test_zero_tokens_taken)
+{
+	enum { LEN = 4 + 8 + 2 * 64, ENTRIES = 4 + 8 };
+	unsigned char page[LEN + 64] = { 0, 0x8f, 0, LEN - 4, 1, 8, 0, LEN - 8, 0, 0, 0, 128 };
+	unsigned char *first = page + ENTRIES, *second = first + 64;
+	struct copyoff_scsi_third_party p;
+
+	first[1] = 1; /* 00010000: access upon reference */
+	first[4] = 3;
+	memcpy(second, (const unsigned char[]){ 0xff, 0xff, 0, 1, 2 }, 5);
+	ck_assert(copyoff_scsi_parse_third_party(page, LEN, &p) && p.zeroes);
+	/* Only as one that it gives out. */
+	second[4] = 1;
+	ck_assert(copyoff_scsi_parse_third_party(page, LEN, &p) && !p.zeroes);
+	second[4] = 2;
+	/* Another type. */
+	second[3] = 0;
+	ck_assert(copyoff_scsi_parse_third_party(page, LEN, &p) && !p.zeroes);
+	second[3] = 1;
+	/* Behind the list, that is to be of whole entries; or behind the page. */
+	page[11] = 127;
+	ck_assert(copyoff_scsi_parse_third_party(page, LEN, &p) && !p.zeroes);
+	page[11] = 255;
+	ck_assert(copyoff_scsi_parse_third_party(page, LEN, &p) && p.zeroes);
+	page[7] -= 1;
+	ck_assert(copyoff_scsi_parse_third_party(page, LEN, &p) && !p.zeroes);
+	for (unsigned char len = 0; len < 8; len++) {
+		page[7] = len;
+		ck_assert(copyoff_scsi_parse_third_party(page, LEN, &p) && !p.zeroes);
+	}
+}
+END_TEST
+
+START_TEST(test_zero_token)
+{
+	static const unsigned char must[512] = { 0xff, 0xff, 0, 1, 0, 0, 0x01, 0xf8 };
+	unsigned char token[512];
+
+	memset(token, 0xaa, sizeof(token));
+	copyoff_scsi_zero_token(token);
+	ck_assert(memcmp(token, must, sizeof(must)) == 0);
+}
+END_TEST
+
 enum { INFO = 32 + 18 + 4 + 2 + 512 };
 
 /* Sense data of 16 bytes, in a field of 18, and a token. */
@@ -856,6 +901,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_concurrent, 0, 6);
 	tcase_add_test(tc, test_copy_status);
 	tcase_add_test(tc, test_third_party);
+	tcase_add_test(tc, test_zero_tokens_taken);
+	tcase_add_test(tc, test_zero_token);
 	tcase_add_test(tc, test_token_information);
 	tcase_add_test(tc, test_progress);
 	tcase_add_test(tc, test_units);

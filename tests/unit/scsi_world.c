@@ -242,6 +242,11 @@ int __wrap_copyoff_sys_drop_cache(int fd, int64_t off, int64_t len);
 int64_t __wrap_copyoff_sys_cachestat(int fd, int64_t off, int64_t len);
 ssize_t __wrap_copyoff_sys_pread(int fd, void *buf, size_t len, int64_t off);
 ssize_t __wrap_copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t off);
+int __wrap_copyoff_sys_punch_hole(int fd, int64_t off, int64_t len);
+int __wrap_copyoff_extents_open(struct copyoff_extents *x, int fd);
+void __wrap_copyoff_extents_close(struct copyoff_extents *x);
+int __wrap_copyoff_extents_at(struct copyoff_extents *x, uint64_t off, uint64_t limit,
+			      uint64_t *end, bool *hole);
 void __wrap_copyoff_sys_pause(uint64_t ns);
 uint64_t __wrap_copyoff_sys_now(void);
 int64_t __wrap_copyoff_sys_process(void);
@@ -582,6 +587,50 @@ ssize_t __wrap_copyoff_sys_pwrite(int fd, const void *buf, size_t len, int64_t o
 	return (ssize_t)len;
 }
 
+/* --- holes -------------------------------------------------------------------------------- */
+
+int __wrap_copyoff_sys_punch_hole(int fd, int64_t off, int64_t len)
+{
+	const struct node *node = node_of(fd);
+	int ret = fault();
+
+	w.punched++;
+	if (ret < 0)
+		return ret;
+	if (!w.punches)
+		return -EOPNOTSUPP;
+	MUST((uint64_t)len <= node->size && (uint64_t)off <= node->size - (uint64_t)len);
+	memset(bytes_of(node) + off, 0, (size_t)len);
+	return 0;
+}
+
+int __wrap_copyoff_extents_open(struct copyoff_extents *x, int fd)
+{
+	int ret = fault();
+
+	MUST(fd == A1 && w.holes);
+	x->fd = ret < 0 ? -1 : fd;
+	return ret;
+}
+
+void __wrap_copyoff_extents_close(struct copyoff_extents *x)
+{
+	x->fd = -1;
+}
+
+int __wrap_copyoff_extents_at(struct copyoff_extents *x, uint64_t off, uint64_t limit,
+			      uint64_t *end, bool *hole)
+{
+	int ret = fault();
+
+	MUST(x->fd == A1);
+	if (ret < 0)
+		return ret;
+	*end = copyoff_range_min((off / w.holes + 1) * w.holes, limit);
+	*hole = off / w.holes % 2 == 0;
+	return 0;
+}
+
 /* --- a world ------------------------------------------------------------------------------ */
 
 /* What is used: all else stays untouched, which makes it cheap to fork. */
@@ -683,6 +732,18 @@ struct copyoff_end world_end_of(int fd)
 {
 	const struct node *node = node_of(fd);
 
+	if (w.holes && fd == A1)
+		return (struct copyoff_end){
+			.fd = fd,
+			.kind = COPYOFF_KIND_REGULAR,
+			.dev = 1,
+			.ino = 2,
+			.place = { .dev = 1, .ino = 2, .in_file = true },
+			.size = node->size,
+			.size_known = true,
+			.allocated = node->size / 2,
+			.io_align = 1,
+		};
 	return (struct copyoff_end){
 		.fd = fd,
 		.kind = COPYOFF_KIND_BLOCK,

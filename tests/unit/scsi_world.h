@@ -95,6 +95,7 @@ struct world {
 	unsigned commands, inquiries, copies;
 	unsigned flown, most_flying, landed; /* of the copies */
 	unsigned writes; /* to devices */
+	unsigned punched; /* holes, or tried to */
 	struct copyoff_span flushed_in, flushed_out, dropped; /* on the disk, of the last copy */
 	int open; /* descriptors */
 	void *state; /* of the backend */
