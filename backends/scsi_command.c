@@ -329,6 +329,23 @@ int copyoff_scsi_parse_copy_status(const unsigned char *data, size_t n)
 	return (int)get(data + 5, 2);
 }
 
+bool copyoff_scsi_parse_failure(const unsigned char *data, size_t n,
+				struct copyoff_scsi_failure *failure)
+{
+	enum { SENSE = 60 };
+
+	/* Without a failure, nothing is available. */
+	if (n < SENSE || get(data, 4) < SENSE - 4)
+		return false;
+	n = least(n, 4 + (size_t)get(data, 4));
+	*failure = (struct copyoff_scsi_failure){
+		.status = data[56],
+		.sense = data + SENSE,
+		.sense_len = least(n - SENSE, (size_t)get(data + 58, 2)),
+	};
+	return true;
+}
+
 /* A list of opcodes, and of service actions of each. */
 static void parse_commands(const unsigned char *list, size_t n,
 			   struct copyoff_scsi_third_party *page)
@@ -733,6 +750,14 @@ struct copyoff_scsi_verdict copyoff_scsi_judge(int ret, const struct copyoff_scs
 	verdict = *host;
 	verdict.outcome = COPYOFF_SCSI_IN_DOUBT;
 	return verdict;
+}
+
+bool copyoff_scsi_lacks_sense(const struct copyoff_scsi_command *command)
+{
+	struct sg_scsi_sense_hdr header;
+
+	return !find_host(command) && command->status == SAM_STAT_CHECK_CONDITION &&
+	       !sg_scsi_normalize_sense(command->sense, command->sense_len, &header);
 }
 
 int copyoff_scsi_failed_segment(const struct copyoff_scsi_command *command)

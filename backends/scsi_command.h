@@ -21,6 +21,7 @@ enum {
 	COPYOFF_SCSI_COPY_IN = 0x84, /* THIRD-PARTY COPY IN */
 	COPYOFF_SCSI_COPY_STATUS = 0x00, /* RECEIVE COPY STATUS(LID1) */
 	COPYOFF_SCSI_COPY_LIMITS = 0x03, /* RECEIVE COPY OPERATING PARAMETERS */
+	COPYOFF_SCSI_FAILED_DETAILS = 0x04, /* RECEIVE COPY FAILURE DETAILS(LID1) */
 	COPYOFF_SCSI_TOKEN_INFORMATION = 0x07, /* RECEIVE ROD TOKEN INFORMATION */
 
 	COPYOFF_SCSI_VPD_IDENTIFICATION = 0x83,
@@ -118,6 +119,15 @@ bool copyoff_scsi_parse_copy_limits(const unsigned char *data, size_t n,
 /* How many segments a failed EXTENDED COPY has processed; -1: that is not said. */
 int copyoff_scsi_parse_copy_status(const unsigned char *data, size_t n);
 
+/* What a failed EXTENDED COPY was answered. */
+struct copyoff_scsi_failure {
+	uint8_t status;
+	const unsigned char *sense;
+	size_t sense_len;
+};
+bool copyoff_scsi_parse_failure(const unsigned char *data, size_t n,
+				struct copyoff_scsi_failure *failure);
+
 /* Page Third-party Copy. */
 struct copyoff_scsi_third_party {
 	bool populates, writes, informs, aborts; /* commands there are */
@@ -187,6 +197,9 @@ struct copyoff_scsi_verdict copyoff_scsi_judge(int ret, const struct copyoff_scs
 /* The same for a status with sense data that were found in an answer. */
 struct copyoff_scsi_verdict copyoff_scsi_judge_sense(uint8_t status, const unsigned char *sense,
 						     size_t len);
+
+/* It failed, and there should be sense data, but they got lost on the way. */
+bool copyoff_scsi_lacks_sense(const struct copyoff_scsi_command *command);
 
 /* The number of the segment that an EXTENDED COPY was aborted at; -1: not said. */
 int copyoff_scsi_failed_segment(const struct copyoff_scsi_command *command);

@@ -55,6 +55,7 @@ static void parse_all(const uint8_t *data, size_t n)
 	struct copyoff_scsi_designator designator;
 	struct copyoff_scsi_copy_limits limits;
 	struct copyoff_scsi_third_party page;
+	struct copyoff_scsi_failure failure;
 	struct copyoff_scsi_token_information info;
 
 	MUST(copy);
@@ -70,6 +71,8 @@ static void parse_all(const uint8_t *data, size_t n)
 	copyoff_scsi_parse_third_party(copy, n, &page);
 	copyoff_scsi_parse_copy_limits(copy, n, &limits);
 	copyoff_scsi_parse_copy_status(copy, n);
+	if (copyoff_scsi_parse_failure(copy, n, &failure))
+		MUST(failure.sense >= copy && failure.sense + failure.sense_len <= copy + n);
 	if (copyoff_scsi_parse_token_information(copy, n, 512, &info)) {
 		MUST(info.sense >= copy && info.sense + info.sense_len <= copy + n);
 		MUST(!info.token || info.token + COPYOFF_SCSI_TOKEN_BYTES <= copy + n);

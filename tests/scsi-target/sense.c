@@ -134,17 +134,22 @@ size_t sense_encode(const struct scsi_target_faults *faults, const struct sense 
 		    unsigned char *to)
 {
 	struct sense said = *sense;
-	size_t n;
 
 	if (faults->no_information)
 		said = sense_of(sense->key, sense->asc, sense->ascq);
 	memset(to, 0, SCSI_TARGET_SENSE);
-	if (sense->status != STATUS_CHECK_CONDITION || faults->no_sense)
+	if (sense->status != STATUS_CHECK_CONDITION)
 		return 0;
-	if (faults->descriptor_sense)
-		n = encode_descriptors(&said, to);
-	else
-		n = encode_fixed(&said, to);
+	return faults->descriptor_sense ? encode_descriptors(&said, to) : encode_fixed(&said, to);
+}
+
+size_t sense_send(const struct scsi_target_faults *faults, const struct sense *sense,
+		  unsigned char *to)
+{
+	size_t n = sense_encode(faults, sense, to);
+
+	if (faults->no_sense)
+		return 0;
 	if (faults->sense_cut > 0 && faults->sense_cut < n) {
 		n = faults->sense_cut;
 		memset(to + n, 0, SCSI_TARGET_SENSE - n);

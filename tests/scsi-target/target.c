@@ -133,7 +133,7 @@ static struct sense command_request_sense(struct unit *unit, struct scsi_request
 {
 	unsigned char data[SCSI_TARGET_SENSE];
 	struct sense none = sense_of(KEY_NO_SENSE, 0, 0);
-	size_t n = sense_encode(&unit->target->faults, &none, data);
+	size_t n = sense_send(&unit->target->faults, &none, data);
 
 	return reply(request, data, n, request->cdb[4]);
 }
@@ -375,7 +375,7 @@ void scsi_target_execute(struct scsi_target *target, struct scsi_request *reques
 			sense = execute_nowhere(target, request);
 	}
 	request->status = sense.status;
-	request->sense_len = sense_encode(&target->faults, &sense, request->sense);
+	request->sense_len = sense_send(&target->faults, &sense, request->sense);
 	if (sense.status == STATUS_GOOD)
 		garble_reply(target, request);
 	else

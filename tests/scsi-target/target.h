@@ -169,8 +169,9 @@ struct scsi_target_faults {
 	unsigned char count_units_said; /* with a count that is not in them */
 	bool descriptor_sense; /* 72h instead of 70h */
 	bool no_information; /* in sense: neither INFORMATION, nor CSI, SKS, forwarded status */
-	bool no_sense; /* none with CHECK CONDITION */
-	size_t sense_cut; /* to so many bytes; 0: not */
+	/* It gets lost on its way; FAILED SEGMENT DETAILS has it all the same. */
+	bool no_sense; /* all of it */
+	size_t sense_cut; /* but for so many bytes; 0: nothing */
 };
 
 struct scsi_target_faults *scsi_target_faults(struct scsi_target *target);

@@ -97,9 +97,14 @@ struct sense sense_cdb(unsigned asc, unsigned ascq, unsigned field);
 struct sense sense_list(unsigned asc, unsigned ascq, unsigned field);
 struct sense sense_lba(unsigned key, unsigned asc, unsigned ascq, uint64_t lba);
 
-/* Up to SCSI_TARGET_SENSE bytes, as the faults have it; returns how many. */
+/*
+ * Up to SCSI_TARGET_SENSE bytes, as the faults have it; returns how many.  What is sent
+ * may get lost.
+ */
 size_t sense_encode(const struct scsi_target_faults *faults, const struct sense *sense,
 		    unsigned char *to);
+size_t sense_send(const struct scsi_target_faults *faults, const struct sense *sense,
+		  unsigned char *to);
 
 /* --- units --------------------------------------------------------------------- */
 

@@ -692,6 +692,11 @@ START_TEST(test_descriptor_sense)
 	fail_in_second();
 	ck_assert_uint_eq(r.status, 2);
 	ck_assert_uint_eq(r.sense_len, 0);
+	/* What got lost is in the details. */
+	execute(A, CDB(0x84, 4, 7, [13] = 255), NULL, 0);
+	is_good();
+	ck_assert_uint_eq(number(in + 58, 2), 18);
+	ck_assert_mem_eq(in + 60, "\x70\0\x0a", 3);
 }
 END_TEST
 

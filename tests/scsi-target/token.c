@@ -474,7 +474,7 @@ static size_t put_status(struct unit *unit, struct operation *operation, unsigne
 		operation->polls++;
 		proceed(unit, operation, is_stalled(unit, operation));
 	}
-	sense_len = sense_encode(&unit->target->faults, &operation->sense, sense);
+	sense_len = sense_send(&unit->target->faults, &operation->sense, sense);
 	/* The field may be longer than what is in it. */
 	field = (sense_len + 7) / 8 * 8;
 	data[4] = operation->action;

@@ -356,6 +356,51 @@ START_TEST(test_third_party)
 }
 END_TEST
 
+START_TEST(test_failure)
+{
+	enum { LEN = 60 + 18 };
+	unsigned char data[LEN] = { 0, 0, 0, LEN - 4, [56] = 2, [59] = 18, [60] = 0x70 };
+	struct copyoff_scsi_failure f;
+
+	ck_assert(copyoff_scsi_parse_failure(data, LEN, &f));
+	ck_assert_uint_eq(f.status, 2);
+	ck_assert_ptr_eq(f.sense, data + 60);
+	ck_assert_uint_eq(f.sense_len, 18);
+	/* No more than what there is, and than what is available. */
+	data[58] = 0xff;
+	ck_assert(copyoff_scsi_parse_failure(data, LEN, &f) && f.sense_len == 18);
+	ck_assert(copyoff_scsi_parse_failure(data, LEN - 1, &f) && f.sense_len == 17);
+	ck_assert(copyoff_scsi_parse_failure(data, 60, &f) && f.sense_len == 0);
+	ck_assert(!copyoff_scsi_parse_failure(data, 59, &f));
+	data[3] = 56 + 7;
+	ck_assert(copyoff_scsi_parse_failure(data, LEN, &f) && f.sense_len == 7);
+	data[3] = 55;
+	ck_assert(!copyoff_scsi_parse_failure(data, LEN, &f));
+	memset(data, 0xff, 4);
+	ck_assert(copyoff_scsi_parse_failure(data, LEN, &f) && f.sense_len == 18);
+}
+END_TEST
+
+/* When are details asked for? */
+START_TEST(test_lacks_sense)
+{
+	struct copyoff_scsi_command c = { .status = 2, .sense_len = 18, .sense = { 0x70 } };
+
+	ck_assert(!copyoff_scsi_lacks_sense(&c));
+	c.sense_len = 0;
+	ck_assert(copyoff_scsi_lacks_sense(&c));
+	c.sense_len = 18;
+	c.sense[0] = 0;
+	ck_assert(copyoff_scsi_lacks_sense(&c));
+	c.status = 8;
+	ck_assert(!copyoff_scsi_lacks_sense(&c));
+	/* It may not even have been carried out. */
+	c.status = 2;
+	c.host = 3;
+	ck_assert(!copyoff_scsi_lacks_sense(&c));
+}
+END_TEST
+
 /* Does a disk take the token for zeroes? */
 START_TEST(test_zero_tokens_taken)
 {
@@ -903,6 +948,8 @@ int main(void)
 	tcase_add_test(tc, test_third_party);
 	tcase_add_test(tc, test_zero_tokens_taken);
 	tcase_add_test(tc, test_zero_token);
+	tcase_add_test(tc, test_failure);
+	tcase_add_test(tc, test_lacks_sense);
 	tcase_add_test(tc, test_token_information);
 	tcase_add_test(tc, test_progress);
 	tcase_add_test(tc, test_units);

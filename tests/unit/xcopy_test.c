@@ -800,6 +800,113 @@ START_TEST(test_doubts)
 }
 END_TEST
 
+/* --- sense data that get lost ------------------------------------------------------------------ */
+
+/* The target says it once more, where it can; nothing is counted for that. */
+START_TEST(test_details)
+{
+	const bool told = _i & 1;
+
+	limited(&(struct scsi_target_limits){ 0 }, told ? 0 : SCSI_TARGET_NO_FAILED_DETAILS, 512);
+	faults()->no_sense = true;
+	faults()->descriptor_sense = _i & 2;
+	bad_block(3, false);
+	world_use("xcopy,readwrite");
+	ck_assert_int_eq(copy_five(0), 5 * 4096);
+	ck_assert_uint_eq(world_copied_by("xcopy"), 0);
+	expect_text(told ? "a device failed" : "did not say why");
+	ck_assert_uint_eq(scsi_target_counts(w.target)->receive[4], 1);
+}
+END_TEST
+
+/* What the next question for details is answered. */
+static unsigned char details[60 + 18];
+static unsigned details_len;
+
+/* A medium error that is said in no other way. */
+static int only_details(unsigned lun, struct copyoff_scsi_command *c)
+{
+	int ret = world_ask_target(lun, c);
+
+	if (c->cdb[0] == 0x83) {
+		c->status = 2;
+		c->sense_len = 18;
+		memset(c->sense, 0, sizeof(c->sense));
+	} else if (c->cdb[0] == 0x84 && c->cdb[1] == 4) {
+		c->status = 0;
+		c->residue = c->len - details_len;
+		memcpy(c->data, details, details_len);
+	}
+	return ret;
+}
+
+static const struct told {
+	unsigned len, available, status, sense_len;
+	unsigned char response, key, asc, ascq;
+	enum copyoff_reason reason;
+	int error;
+} tolds[] = {
+	{ 78, 74, 2, 18, 0x70, 0x3, 0x0c, 0x00, COPYOFF_REASON_RESOURCE, EIO },
+	/* Not final: it may be about another command. */
+	{ 78, 74, 2, 18, 0x70, 0x7, 0x27, 0x07, COPYOFF_REASON_RESOURCE, ENOSPC },
+	{ 78, 74, 0x18, 18, 0x70, 0, 0, 0, COPYOFF_REASON_RESOURCE, EACCES },
+	{ 78, 74, 2, 18, 0x70, 0x5, 0x26, 0x09, COPYOFF_REASON_UNSUPPORTED, EOPNOTSUPP },
+	{ 78, 74, 2, 255, 0x70, 0x5, 0x26, 0x09, COPYOFF_REASON_UNSUPPORTED, EOPNOTSUPP },
+	/* Nothing is said, or that all is well. */
+	{ 78, 74, 0, 18, 0x70, 0x5, 0x26, 0x09, COPYOFF_REASON_RESOURCE, EIO },
+	{ 78, 74, 2, 0, 0x70, 0x5, 0x26, 0x09, COPYOFF_REASON_RESOURCE, EIO },
+	{ 78, 0, 2, 18, 0x70, 0x5, 0x26, 0x09, COPYOFF_REASON_RESOURCE, EIO },
+	{ 78, 55, 2, 18, 0x70, 0x5, 0x26, 0x09, COPYOFF_REASON_RESOURCE, EIO },
+	{ 59, 74, 2, 18, 0x70, 0x5, 0x26, 0x09, COPYOFF_REASON_RESOURCE, EIO },
+	{ 61, 74, 2, 18, 0x70, 0x5, 0x26, 0x09, COPYOFF_REASON_RESOURCE, EIO },
+};
+
+static void tell(const struct told *t)
+{
+	memset(details, 0, sizeof(details));
+	details_len = t->len;
+	details[3] = (unsigned char)t->available;
+	details[56] = (unsigned char)t->status;
+	details[59] = (unsigned char)t->sense_len;
+	details[60] = t->response;
+	details[62] = t->key;
+	details[67] = 10;
+	details[72] = t->asc;
+	details[73] = t->ascq;
+	w.answer = only_details;
+}
+
+START_TEST(test_told)
+{
+	tell(&tolds[_i]);
+	world_use("xcopy,readwrite");
+	ck_assert_int_eq(copy_five(0), 5 * 4096);
+	ck_assert_uint_eq(world_copied_by("xcopy"), 0);
+	ck_assert_int_eq(offer()->reason, tolds[_i].reason);
+	ck_assert_int_eq(offer()->error, tolds[_i].error);
+}
+END_TEST
+
+/* An error of before is not lost, either. */
+START_TEST(test_told_deferred)
+{
+	tell(&(struct told){ 78, 74, 2, 18, 0x71, 0x4, 0x44, 0, COPYOFF_REASON_NONE, 0 });
+	world_use("xcopy,readwrite");
+	ck_assert_int_eq(copy_five(0), -EIO);
+	ck_assert_uint_eq(world_copied_by("readwrite"), 0);
+}
+END_TEST
+
+/* With fewer segments, if that is it. */
+START_TEST(test_told_less)
+{
+	tell(&(struct told){ 78, 74, 2, 18, 0x70, 0x5, 0x26, 0x08, COPYOFF_REASON_NONE, 0 });
+	world_use("xcopy,readwrite");
+	ck_assert_int_eq(copy_five(0), 5 * 4096);
+	ck_assert_uint_eq(w.copies, 2);
+}
+END_TEST
+
 /* What another device said to the one that copies. */
 START_TEST(test_forwarded)
 {
@@ -1183,6 +1290,10 @@ int main(void)
 	tcase_add_test(tc, test_recovered);
 	tcase_add_loop_test(tc, test_fewer_segments, 0, 3);
 	tcase_add_loop_test(tc, test_partly, 0, 5 * 4);
+	tcase_add_loop_test(tc, test_details, 0, 4);
+	tcase_add_loop_test(tc, test_told, 0, COUNT(tolds));
+	tcase_add_test(tc, test_told_deferred);
+	tcase_add_test(tc, test_told_less);
 	tcase_add_loop_test(tc, test_doubts, 0, COUNT(doubts));
 	tcase_add_loop_test(tc, test_forwarded, 0, 2);
 	tcase_add_loop_test(tc, test_deferred, 0, 8);
