@@ -33,9 +33,16 @@ int copyoff_sys_flush_range(int fd, int64_t off, int64_t len)
 
 	if (sync_file_range(fd, off, len, all) == 0)
 		return 0;
-	if (errno != ENOSYS)
+	switch (errno) {
+	case ENOSYS:
+	case EPERM: /* seccomp has these instead */
+	case EACCES:
+	case EINVAL:
+	case EOPNOTSUPP:
+		return fdatasync(fd) < 0 ? -errno : 0;
+	default:
 		return -errno;
-	return fdatasync(fd) < 0 ? -errno : 0;
+	}
 }
 
 int copyoff_sys_drop_cache(int fd, int64_t off, int64_t len)

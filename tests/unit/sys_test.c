@@ -53,6 +53,43 @@ START_TEST(test_mincore_of_nothing)
 }
 END_TEST
 
+/* What sync_file_range(2) fails with here; 0: not. */
+static int refuse_with;
+
+int __wrap_sync_file_range(int fd, off_t off, off_t len, unsigned flags);
+
+int __wrap_sync_file_range(int fd, off_t off, off_t len, unsigned flags)
+{
+	(void)fd;
+	(void)off;
+	(void)len;
+	(void)flags;
+	errno = refuse_with;
+	return refuse_with ? -1 : 0;
+}
+
+/* Where it is refused, fdatasync(2) does; but what it reports is not asked for twice. */
+START_TEST(test_flush_range)
+{
+	static const struct {
+		int err, ret;
+	} rows[] = { { 0, 0 },      { ENOSYS, 0 },     { EPERM, 0 },  { EACCES, 0 },
+		     { EINVAL, 0 }, { EOPNOTSUPP, 0 }, { EIO, -EIO }, { ENOSPC, -ENOSPC } };
+	const int64_t size = make_file();
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	unlink(path);
+	ck_assert_int_ge(fd, 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		refuse_with = rows[i].err;
+		ck_assert_int_eq(copyoff_sys_flush_range(fd, 0, size), rows[i].ret);
+		if (rows[i].err && !rows[i].ret)
+			ck_assert_int_eq(copyoff_sys_flush_range(-1, 0, size), -EBADF);
+	}
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("sys");
@@ -60,6 +97,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_mincore, 0, 3);
 	tcase_add_test(tc, test_mincore_of_nothing);
+	tcase_add_test(tc, test_flush_range);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
