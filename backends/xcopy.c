@@ -233,30 +233,27 @@ static size_t segments_done(const struct call *c, const struct copyoff_scsi_comm
 
 /*
  * Why a command failed whose sense data got lost.  Identifiers have 8 bits, and this may
- * be about another command: it does not say how far this one came, and is not final.
+ * be about another command: so it is but a reason to have others copy, for this call.
  */
 static struct copyoff_scsi_verdict find_reason(const struct call *c,
-					       struct copyoff_scsi_verdict without)
+					       struct copyoff_scsi_verdict verdict)
 {
 	struct copyoff_scsi_command command =
 		copyoff_scsi_copy_in(COPYOFF_SCSI_FAILED_DETAILS, (uint8_t)c->state->list_id,
 				     c->state->buf, COPYOFF_SCSI_ANSWER_MOST);
-	struct copyoff_scsi_verdict verdict =
-		copyoff_scsi_send(c->offer, c->pair->out.fd, &command);
+	struct copyoff_scsi_verdict asked = copyoff_scsi_send(c->offer, c->pair->out.fd, &command);
 	struct copyoff_scsi_failure failure;
+	struct copyoff_scsi_verdict told;
 
-	if (verdict.action != COPYOFF_SCSI_GOOD ||
+	if (asked.action != COPYOFF_SCSI_GOOD ||
 	    !copyoff_scsi_parse_failure(c->state->buf, copyoff_scsi_received(&command), &failure))
-		return without;
-	verdict =
-		copyoff_scsi_heed(c->offer, copyoff_scsi_judge_sense(failure.status, failure.sense,
-								     failure.sense_len));
-	if (verdict.action == COPYOFF_SCSI_GOOD)
-		return without;
-	if (verdict.action == COPYOFF_SCSI_FINAL) {
-		verdict.action = COPYOFF_SCSI_DECLINE;
-		verdict.reason = COPYOFF_REASON_RESOURCE;
-	}
+		return verdict;
+	told = copyoff_scsi_heed(c->offer, copyoff_scsi_judge_sense(failure.status, failure.sense,
+								    failure.sense_len));
+	if (told.action == COPYOFF_SCSI_GOOD)
+		return verdict;
+	verdict.error = told.error;
+	verdict.text = told.text;
 	return verdict;
 }
 
@@ -281,7 +278,7 @@ static size_t copy_by_command(const struct call *c, struct copyoff_scsi_verdict 
 
 		if (verdict->action == COPYOFF_SCSI_GOOD)
 			return n;
-		if (copyoff_scsi_lacks_sense(&command))
+		if (verdict->outcome == COPYOFF_SCSI_ANSWERED && copyoff_scsi_lacks_sense(&command))
 			*verdict = find_reason(c, *verdict);
 		if (verdict->action == COPYOFF_SCSI_LESS && n > 1)
 			target->segments = 1;

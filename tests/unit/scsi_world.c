@@ -165,6 +165,9 @@ static int command(int fd, struct copyoff_scsi_command *c)
 
 	if (w.swap_after && w.inquiries > w.swap_after)
 		lun = !lun;
+	memset(c->sense, 0, sizeof(c->sense));
+	if (s && s->ret < 0)
+		return s->ret; /* what else there was of an answer remains */
 	c->host = c->driver = 0;
 	c->status = 0;
 	c->sense_len = 0;
