@@ -124,15 +124,15 @@ struct copyoff_offer {
 	bool spent;
 
 	/*
-	 * Set by copyoff_fatal(), in probe() or copy(), whatever they return: the
+	 * Set by copyoff_fatal(), in probe(), copy() or zero(), whatever they return: the
 	 * positive errno that the call of the user fails with, and why.  Cleared by
 	 * the core before both.
 	 */
 	int fatal;
-	const char *fatal_text;
+	const char *fatal_text, *fatal_too; /* what else there was, or NULL */
 
 	/*
-	 * Set by the core around copy(): has the user canceled?  To be asked
+	 * Set by the core around copy() and zero(): has the user canceled?  To be asked
 	 * by those who wait for a device, some times a second, by way of
 	 * copyoff_canceled().  Then copy() stops what it began, and returns
 	 * what is certain.
@@ -170,7 +170,9 @@ int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int
  * @text: why, one sentence without full stop, a string literal
  *
  * For what a short count would hide from a caller who goes on behind it: an error
- * of before that is reported once, or that something may be copied later.
+ * of before that is reported once, or that something may be copied later.  The
+ * latter, ETIMEDOUT, comes before all others; else it is the first.  Not from a
+ * stateless backend.
  */
 void copyoff_fatal(struct copyoff_offer *offer, int err, const char *text);
 
@@ -272,9 +274,9 @@ struct copyoff_backend {
 	 *
 	 * Both ends of the pair are the destination, which need not be open for
 	 * reading, and source and destination of each range are the same.  The ranges
-	 * are as for copy(), and so is what a count or copyoff_fatal() means; for all
-	 * else that is returned, the range is written.  offer->interrupted and
-	 * offer->spent are not looked at.  May be NULL.
+	 * are as for copy(), and so is what a count, copyoff_fatal() or being canceled
+	 * means; for all else that is returned, the range is written.
+	 * offer->interrupted and offer->spent are not looked at.  May be NULL.
 	 */
 	int64_t (*zero)(const struct copyoff_pair *pair, struct copyoff_offer *offer,
 			const struct copyoff_range *ranges, size_t n);

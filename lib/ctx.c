@@ -219,6 +219,7 @@ void copyoff_ctx_heed(struct copyoff_ctx *ctx, const struct copyoff_offer *offer
 	ctx->fatal.error = offer->fatal;
 	ctx->fatal.backend = offer->backend->info.name;
 	ctx->fatal.text = offer->fatal_text;
+	ctx->fatal.too = offer->fatal_too;
 }
 
 int copyoff_fail(struct copyoff_ctx *ctx, int err, const char *fmt, ...)

@@ -204,9 +204,10 @@ static int fatal(struct copyoff_run *run, uint64_t src, uint64_t dst)
 	const struct copyoff_ctx *ctx = run->ctx;
 
 	return copyoff_fail(run->ctx, -ctx->fatal.error,
-			    "%s: %s; at source offset %llu, destination offset %llu",
-			    ctx->fatal.backend, ctx->fatal.text, (unsigned long long)src,
-			    (unsigned long long)dst);
+			    "%s: %s; %s%sat source offset %llu, destination offset %llu",
+			    ctx->fatal.backend, ctx->fatal.text,
+			    ctx->fatal.too ? ctx->fatal.too : "", ctx->fatal.too ? "; " : "",
+			    (unsigned long long)src, (unsigned long long)dst);
 }
 
 /* With somebody to ask whether to go on. */
@@ -259,8 +260,8 @@ static int check_hole(struct copyoff_run *run, uint64_t *len)
 	return err;
 }
 
-/* Like copyoff_holes_make(), by a backend. */
-static int64_t make_zeroes(struct copyoff_run *run, uint64_t dst, uint64_t len)
+/* Like copyoff_holes_make(), by the backend *@maker. */
+static int64_t make_zeroes(struct copyoff_run *run, uint64_t dst, uint64_t len, size_t *maker)
 {
 	struct copyoff_operation op;
 
@@ -269,7 +270,7 @@ static int64_t make_zeroes(struct copyoff_run *run, uint64_t dst, uint64_t len)
 		int64_t ret = attempt(run, &run->zeroes->pair, &op, &range);
 
 		if (ret > 0)
-			run->at.last = op.index;
+			*maker = op.index;
 		if (ret > 0 || run->ctx->fatal.error || run->canceled)
 			return ret;
 		copyoff_zeroes_refused(run, &op);
@@ -286,6 +287,7 @@ static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64
 	struct copyoff_holes *h = &run->holes;
 	struct copyoff_cursor here = run->at;
 	bool was_pending = copyoff_holes_pending(h);
+	size_t maker = here.last; /* the kernel is none */
 	uint64_t made;
 	int64_t ret;
 	int err;
@@ -294,7 +296,7 @@ static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64
 		return 0;
 	ret = copyoff_holes_make(h, &run->route->pair, dst, *len);
 	if (ret == COPYOFF_DECLINE)
-		ret = make_zeroes(run, dst, *len);
+		ret = make_zeroes(run, dst, *len, &maker);
 	if (run->ctx->fatal.error)
 		return fatal(run, src, dst);
 	if (ret <= 0 && run->canceled)
@@ -310,6 +312,8 @@ static int make_hole(struct copyoff_run *run, uint64_t src, uint64_t dst, uint64
 	if (!was_pending)
 		run->before_hole = here;
 	err = check_hole(run, &made);
+	if (made > 0)
+		run->at.last = maker;
 	run->at.offloaded += made;
 	advance(run, made);
 	if (err < 0)
@@ -364,6 +368,8 @@ static int step(struct copyoff_run *run)
 			return (int)ret;
 	}
 	copyoff_split_batch(run, src, dst, &op);
+	if (run->ctx->fatal.error) /* of who was asked for the next range */
+		return fatal(run, src, dst);
 	ret = attempt(run, &run->route->pair, &op, run->batch);
 	if (run->ctx->fatal.error)
 		return fatal(run, src, dst);

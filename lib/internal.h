@@ -162,7 +162,7 @@ struct copyoff_ctx {
 	/* Of the present call: what makes it fail, however much is copied. */
 	struct {
 		int error; /* positive errno, 0: nothing */
-		const char *backend, *text;
+		const char *backend, *text, *too; /* the last may be NULL */
 	} fatal;
 
 	/* What backends keep, see copyoff_offer.keep, and the process that made it. */

@@ -4,6 +4,7 @@
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int err,
@@ -16,11 +17,12 @@ int copyoff_decline(struct copyoff_offer *offer, enum copyoff_reason reason, int
 	return COPYOFF_DECLINE;
 }
 
-/* The first one is behind those that follow. */
+/* The first one is behind those that follow, but what may be written later is worse. */
 void copyoff_fatal(struct copyoff_offer *offer, int err, const char *text)
 {
-	if (offer->fatal)
+	if (offer->fatal && (err != ETIMEDOUT || offer->fatal == ETIMEDOUT))
 		return;
+	offer->fatal_too = offer->fatal ? offer->fatal_text : NULL;
 	offer->fatal = err;
 	offer->fatal_text = text;
 }

@@ -552,6 +552,19 @@ START_TEST(test_fatal)
 }
 END_TEST
 
+/* Who is asked for the next range. */
+START_TEST(test_fatal_question)
+{
+	static const struct copyoff_range v[] = { { 0, 0, 4096 }, { 4096, 4096, 100 } };
+
+	fakes[0].limits = (struct copyoff_limits){ .align = 512, .max_ranges = 2 };
+	fakes[1].probe_fatal = true;
+	ck_assert_int_eq(fake_run(v, 2, 0), -EIO);
+	ck_assert_ptr_nonnull(strstr(fake_ctx.message, "fake1: told to be fatal"));
+	ck_assert_uint_eq(fakes[0].copies, 0);
+}
+END_TEST
+
 /* Nor is it lost on who only asks. */
 START_TEST(test_fatal_plan)
 {
@@ -968,6 +981,7 @@ int main(void)
 	tcase_add_test(tc, test_signals);
 	tcase_add_test(tc, test_spent);
 	tcase_add_test(tc, test_fatal);
+	tcase_add_test(tc, test_fatal_question);
 	tcase_add_test(tc, test_fatal_plan);
 	tcase_add_test(tc, test_progress);
 	tcase_add_test(tc, test_cancel);

@@ -88,6 +88,8 @@ START_TEST(test_holes)
 	ck_assert_uint_eq(tokens_written(), 2);
 	ck_assert_uint_eq(scsi_target_counts(w.target)->copy[0x10], 0);
 	ck_assert_str_eq(ctx.result.backend, "readwrite");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, PIECE, COPYOFF_SPARSE), PIECE);
+	ck_assert_str_eq(ctx.result.backend, "odx");
 	ck_assert_int_eq(w.open, 0);
 	/* The context remembers. */
 	w.commands = 0;
@@ -407,6 +409,7 @@ START_TEST(test_lie_is_verified)
 	w.answer = lying;
 	ck_assert_int_eq(world_copyv(A1, B1, &r, 1, COPYOFF_SPARSE | COPYOFF_VERIFY), -EIO);
 	ck_assert_ptr_nonnull(strstr(ctx.message, "verification of a hole"));
+	ck_assert_str_eq(ctx.result.backend, "none");
 }
 END_TEST
 

@@ -400,7 +400,7 @@ START_TEST(test_lost)
 }
 END_TEST
 
-/* Also where an earlier error was reported before. */
+/* Also where an earlier error was reported before: that is said, too. */
 START_TEST(test_lost_and_deferred)
 {
 	deferred_at = 0;
@@ -408,7 +408,9 @@ START_TEST(test_lost_and_deferred)
 	w.answer = deferred_error;
 	w.lose_after = 1;
 	world_use("xcopy,readwrite");
-	ck_assert_int_eq(world_copy(A1, 0, B1, 0, ALL, 0), -EIO);
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, ALL, 0), -ETIMEDOUT);
+	ck_assert_ptr_nonnull(strstr(ctx.message, "got lost"));
+	ck_assert_ptr_nonnull(strstr(ctx.message, "earlier command failed; at source"));
 	w.copies = 0;
 	ck_assert_int_eq(world_copy(A1, 0, B1, 0, ALL, 0), ALL);
 	ck_assert_uint_eq(w.copies, 0);
