@@ -78,8 +78,9 @@ int copyoff_bracket_begin(struct copyoff_bracket *b, const struct copyoff_pair *
  * returns what copy() of a backend does, with the caches of both devices flushed
  * before, and those of the destination dropped behind it: of all the ranges,
  * also of what was not counted, since it may have changed.  Returns what @copy
- * returned; or copyoff_decline() if the caches cannot be dealt with: copied
- * through the cache, it becomes right; or -EIO, which is fatal, if there are other
+ * returned; or copyoff_decline() if the caches cannot be opened or dropped: copied
+ * through the cache, it becomes right; or -errno, which is fatal, if they cannot be
+ * written back, which nobody else may be told; or -EIO, likewise, if there are other
  * devices now: bytes may have gone anywhere, and what was counted before is there no more.
  */
 int64_t copyoff_bracket_copy(struct copyoff_bracket *b, const struct copyoff_pair *pair,

@@ -180,7 +180,8 @@ int copyoff_coherence_flush_source(const struct copyoff_coherence *c, uint64_t o
 
 /*
  * Rounded out, since what is dirty cannot be dropped.  A neighbour's dirty data
- * would be written over the copy some day; a failure of that is its own.
+ * would be written over the copy some day.  One that reports an error, of any page
+ * and of any time since it was told to somebody, has not begun to write these back.
  */
 int copyoff_coherence_flush_destination(const struct copyoff_coherence *c, uint64_t off,
 					uint64_t len)
@@ -193,7 +194,7 @@ int copyoff_coherence_flush_destination(const struct copyoff_coherence *c, uint6
 			continue;
 		part = round_out(&part);
 		ret = flush(&c->caches[i], &part);
-		if (ret < 0 && (i == 0 || c->caches[i].beneath))
+		if (ret < 0)
 			return ret;
 	}
 	return 0;

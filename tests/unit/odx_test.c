@@ -368,7 +368,8 @@ START_TEST(test_flush_fails)
 {
 	limited(&(struct scsi_target_limits){ .token_blocks = 1000 }, 0, 0);
 	w.reach = 2 << 20;
-	w.flush_fails = 3 + (unsigned)_i; /* in the second operation, of source or destination */
+	/* In the second operation: of the source, the destination, or the disk of that. */
+	w.flush_fails = 4 + (unsigned)_i;
 	world_use("odx,readwrite");
 	ck_assert_int_eq(world_copy(A1, 512, B1, 0, 3500 * 512, 0), -EIO);
 	ck_assert_uint_eq(w.flush_fails, 0);
@@ -1356,7 +1357,7 @@ int main(void)
 	tcase_add_test(tc, test_ranges);
 	tcase_add_test(tc, test_overlapping_sources);
 	tcase_add_test(tc, test_long_range);
-	tcase_add_loop_test(tc, test_flush_fails, 0, 2);
+	tcase_add_loop_test(tc, test_flush_fails, 0, 3);
 	tcase_add_test(tc, test_polling);
 	tcase_add_loop_test(tc, test_delays, 0, 6);
 	tcase_add_test(tc, test_too_slow);

@@ -584,7 +584,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_refused, 0, COUNT(refusals));
 	tcase_add_loop_test(tc, test_fails, 0, COUNT(failures));
 	tcase_add_test(tc, test_bad_block);
-	tcase_add_loop_test(tc, test_flush_fails, 0, 4);
+	tcase_add_loop_test(tc, test_flush_fails, 0, 6);
 	tcase_add_test(tc, test_deferred);
 	tcase_add_test(tc, test_deferred_in_probe);
 	tcase_add_test(tc, test_out_of_control);

@@ -172,9 +172,6 @@ static int command(int fd, struct copyoff_scsi_command *c)
 	c->status = 0;
 	c->sense_len = 0;
 	c->residue = 0;
-	memset(c->sense, 0, sizeof(c->sense));
-	if (s && s->ret < 0)
-		return s->ret;
 	if (!s || s->executed)
 		ret = w.answer ? w.answer(lun, c) : world_ask_target(lun, c);
 	if (s) {
@@ -521,7 +518,7 @@ int __wrap_copyoff_sys_flush_range(int fd, int64_t off, int64_t len)
 
 	if (ret < 0)
 		return ret;
-	if (fd < A + REOPENED && w.flush_fails && --w.flush_fails == 0)
+	if (w.flush_fails && --w.flush_fails == 0)
 		return -EIO;
 	if (fd == A || fd == A1)
 		w.flushed_in = span_of(fd, off, len);

@@ -62,7 +62,7 @@ struct world {
 	unsigned swap_after; /* so many INQUIRYs: the disks change places; 0: never */
 	int claim; /* -errno */
 	int read_error; /* -errno of the next read of a device */
-	unsigned flush_fails; /* EIO, the so-many-th time that a cache of ours is written back */
+	unsigned flush_fails; /* EIO, the so-many-th time that a cache is written back */
 	/*
 	 * A1 is a regular file, and every other piece of so many bytes of it is a hole,
 	 * from the first one on: there its content has to be zeroes.  0: it is a device.
