@@ -525,6 +525,21 @@ START_TEST(test_canceled_write)
 }
 END_TEST
 
+/* Between two pieces of which none takes any time. */
+START_TEST(test_canceled_between)
+{
+	struct user user = { 3, 0 };
+
+	faults()->write_blocks = 50;
+	ctx.progress = stop_soon;
+	ctx.progress_data = &user;
+	world_use("odx,readwrite");
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, 1 << 20, 0), 3 * 50 * 512);
+	ck_assert_int_eq(ctx.result.error, ECANCELED);
+	ck_assert_uint_eq(counts()->copy[ABORT], 0);
+}
+END_TEST
+
 /* The device cannot be stopped: it is waited for, and has then done all. */
 START_TEST(test_canceled_too_late)
 {
@@ -1364,6 +1379,7 @@ int main(void)
 	tcase_add_test(tc, test_slow_write);
 	tcase_add_test(tc, test_canceled_token);
 	tcase_add_loop_test(tc, test_canceled_write, 0, 2);
+	tcase_add_test(tc, test_canceled_between);
 	tcase_add_test(tc, test_canceled_too_late);
 	tcase_add_test(tc, test_canceled_out_of_control);
 	tcase_add_loop_test(tc, test_canceled_later, 0, 2);

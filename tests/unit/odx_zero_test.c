@@ -183,6 +183,7 @@ START_TEST(test_unused)
 	ck_assert_int_eq(world_copy(A1, 0, B1, 0, TOTAL, COPYOFF_SPARSE), TOTAL);
 	ck_assert_uint_gt(w.punched, 0);
 	ck_assert_uint_eq(w.commands, 0);
+	ck_assert_uint_eq(ctx.n_routes, 1); /* no other one was forgotten for it */
 }
 END_TEST
 
@@ -206,6 +207,7 @@ START_TEST(test_unused_without_raw)
 {
 	ck_assert_int_eq(world_copy(A1, 0, B1, 0, TOTAL, COPYOFF_SPARSE | COPYOFF_NO_RAW), TOTAL);
 	ck_assert_uint_eq(w.commands, 0);
+	ck_assert_uint_eq(ctx.n_routes, 1);
 }
 END_TEST
 
@@ -449,6 +451,20 @@ START_TEST(test_canceled)
 }
 END_TEST
 
+/* Between two pieces. */
+START_TEST(test_canceled_between)
+{
+	struct user user = { 3, 0 };
+
+	faults()->write_blocks = 50;
+	ctx.progress = stop_soon;
+	ctx.progress_data = &user;
+	ck_assert_int_eq(world_copy(A1, 0, B1, 0, TOTAL, COPYOFF_SPARSE), 3 * 50 * 512);
+	ck_assert_int_eq(ctx.result.error, ECANCELED);
+	ck_assert_uint_eq(tokens_written(), 3);
+}
+END_TEST
+
 /* --- what becomes of the disk in the meantime ---------------------------------------------------- */
 
 START_TEST(test_set_up_anew)
@@ -590,6 +606,7 @@ int main(void)
 	tcase_add_test(tc, test_out_of_control);
 	tcase_add_test(tc, test_lie_is_verified);
 	tcase_add_loop_test(tc, test_canceled, 0, 2);
+	tcase_add_test(tc, test_canceled_between);
 	tcase_add_test(tc, test_set_up_anew);
 	tcase_add_test(tc, test_changed_under_way);
 	tcase_add_test(tc, test_random);
