@@ -195,6 +195,8 @@ if shutdown_is_known; then
 	# What was synced before is there afterwards.
 	run_faults -s "${copy_all[@]}" "$a" "$b"
 	expect "ret=$size"
+	# What is cached of the source could be read all the same.
+	blockdev --flushbufs "$a"
 	run_faults -a $event -x "$shut_down" "${copy_all[@]}" "$a" "$b"
 	expect last=EIO
 	is "ret >= $event && ret < $size"

@@ -26,8 +26,19 @@ static void make_file(uint64_t piece)
 		memset(content[0] + world_base(A1) + at, 0, (size_t)piece);
 }
 
+/* Of both, as it was at first: all tests may be in one process. */
+static unsigned char pristine[2][TOTAL + 65536];
+
+static void keep_content(void)
+{
+	memcpy(pristine[0], content[0] + world_base(A1), sizeof(pristine[0]));
+	memcpy(pristine[1], content[1] + world_base(B1), sizeof(pristine[1]));
+}
+
 static void setup(void)
 {
+	memcpy(content[0] + world_base(A1), pristine[0], sizeof(pristine[0]));
+	memcpy(content[1] + world_base(B1), pristine[1], sizeof(pristine[1]));
 	world_begin(512);
 	w.reach = TOTAL + 65536;
 	make_file(PIECE);
@@ -583,6 +594,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 300);
 	world_fill();
+	keep_content();
 	tcase_add_checked_fixture(tc, setup, world_end);
 	tcase_add_test(tc, test_holes);
 	tcase_add_test(tc, test_verified);
