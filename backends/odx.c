@@ -18,6 +18,11 @@
 enum {
 	/* To find out all that is needed costs as much as copying some 100 KiB. */
 	LEAST_ONCE = 1 << 20,
+	/*
+	 * Two commands, and what is cached around the hole is written back and dropped:
+	 * measured with 1 MiB, where it takes 1.5 times as long as to write, and 4 MiB, 0.7.
+	 */
+	LEAST_ZEROES = 4 << 20,
 	/* Bytes in one operation, which only the progress callback can stop. */
 	TOTAL_MOST = 256 << 20,
 	RANGES_MOST = COPYOFF_SCSI_SEGMENTS_MOST,
@@ -564,6 +569,7 @@ const struct copyoff_backend copyoff_backend_odx = {
 	.info = COPYOFF_BACKEND_INFO("odx", "has SCSI disks copy, by tokens (ODX)",
 				     COPYOFF_TRAIT_RAW | COPYOFF_TRAIT_PRIV),
 	.least_once = LEAST_ONCE,
+	.least_zeroes = LEAST_ZEROES,
 	.probe = odx_probe,
 	.copy = odx_copy,
 	.zero = odx_zero,

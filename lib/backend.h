@@ -240,6 +240,9 @@ struct copyoff_backend {
 	 */
 	uint64_t least_once;
 
+	/* Bytes.  Of a hole that is smaller, zeroes are written faster than by zero(). */
+	uint64_t least_zeroes;
+
 	/*
 	 * probe() - can this pair be copied?
 	 *

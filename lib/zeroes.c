@@ -7,19 +7,13 @@
  */
 #include "engine.h"
 
-/*
- * Bytes.  An operation writes back and drops what is cached around it, asks for
- * devices, and sends two commands: less is written faster.
- */
-enum { LEAST = 1 << 20 };
-
 /* Without asking it. */
-static bool is_allowed(const struct copyoff_run *run, size_t i)
+static bool is_allowed(const struct copyoff_run *run, size_t i, uint64_t len)
 {
 	const struct copyoff_ctx *ctx = run->ctx;
 	const struct copyoff_backend *backend = copyoff_registry_get(i);
 
-	if (!backend || !backend->zero || !(ctx->filter >> i & 1) ||
+	if (!backend || !backend->zero || len < backend->least_zeroes || !(ctx->filter >> i & 1) ||
 	    (run->zeroes_refused >> i & 1) || copyoff_forbidden(backend->info.traits, run->flags))
 		return false;
 	return !ctx->once || run->total >= backend->least_once || (ctx->named >> i & 1);
@@ -40,10 +34,10 @@ bool copyoff_zeroes_choose(struct copyoff_run *run, uint64_t dst, uint64_t len,
 {
 	const struct copyoff_end *out = &run->route->pair.out;
 
-	if (out->kind != COPYOFF_KIND_BLOCK || len < LEAST)
+	if (out->kind != COPYOFF_KIND_BLOCK)
 		return false;
 	for (size_t i = 0; i < COPYOFF_BACKENDS; i++) {
-		if (!is_allowed(run, i))
+		if (!is_allowed(run, i, len))
 			continue;
 		/* The route of the run was used last, and stays. */
 		if (!run->zeroes)
@@ -52,7 +46,7 @@ bool copyoff_zeroes_choose(struct copyoff_run *run, uint64_t dst, uint64_t len,
 		op->offer = copyoff_route_offer(run->ctx, run->zeroes, i, run->flags);
 		if (op->offer && op->offer->makes_zeroes)
 			op->len = share_of(op->offer, dst, len);
-		if (op->len >= LEAST)
+		if (op->len > 0 && op->len >= copyoff_registry_get(i)->least_zeroes)
 			return true;
 	}
 	return false;

@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum {
 	RANGES_MOST = 5,
 	COMMANDS_MOST = 1000 * 1000,
-	HOLE_LEAST = 1 << 20,
+	HOLE_LEAST = WORLD_LEAST_ZEROES,
 	HOLE_MOST = HOLE_LEAST + 100 * 4096,
 };
 

@@ -248,6 +248,7 @@ void fake_reset(void)
 		fakes[i].backend = (struct copyoff_backend){
 			.info = { names[i], "does as it is told", COPYOFF_TRAIT_HOST, 1 },
 			.unsized = true,
+			.least_zeroes = 1 << 20,
 			.probe = fake_probe,
 			.copy = fake_copy,
 			.zero = fake_zero,

@@ -14,7 +14,7 @@ enum {
 	ABORT = 0x1c,
 	INFORMATION = 0x07,
 	FOREVER = 1 << 30,
-	PIECE = 1 << 20, /* of the file: hole, data, hole, data */
+	PIECE = WORLD_LEAST_ZEROES, /* of the file: hole, data, hole, data */
 	TOTAL = 4 * PIECE,
 };
 

@@ -36,6 +36,7 @@ enum {
 	/* Of A1, A2 and B1, bytes from here to there of their disk are looked at. */
 	IN_FRONT = 16384,
 	SCRIPTS = 8,
+	WORLD_LEAST_ZEROES = 1 << 20, /* of holes that a backend is to make */
 };
 
 /* What becomes of commands on their way to the disk. */
