@@ -4,6 +4,7 @@
  *
  * Each call is also checked by check_contract() in fake.c.
  */
+#define _GNU_SOURCE /* fileno() */
 #include "fake.h"
 
 #include <errno.h>
