@@ -215,6 +215,8 @@ static int64_t fake_zero(const struct copyoff_pair *pair, struct copyoff_offer *
 	ck_assert(r->len % align == 0 && ((uint64_t)r->dst + fake->base_out) % align == 0);
 	ck_assert(!fake->limits.max_range || r->len <= fake->limits.max_range);
 	ck_assert(!fake->limits.max_total || r->len <= fake->limits.max_total);
+	if (fake->zeroes_ask)
+		ck_assert(copyoff_canceled(offer));
 	if (fake->zeroes_fatal)
 		copyoff_fatal(offer, EIO, "told to be fatal");
 	if (fake->zeroes_error == COPYOFF_DECLINE)

@@ -60,6 +60,7 @@ struct fake {
 	uint64_t zeroes_most; /* of an operation, bytes; 0: all */
 	int zeroes_error; /* what it comes to instead: COPYOFF_DECLINE, -errno, or 0 */
 	bool zeroes_fatal;
+	bool zeroes_ask; /* the user whether to go on */
 	/* What happened. */
 	unsigned probes, copies, releases, closes, zeroes;
 	uint64_t confirmed;

@@ -251,6 +251,29 @@ START_TEST(test_zeroes_fatal)
 }
 END_TEST
 
+static int stop(void *data, uint64_t done, uint64_t total)
+{
+	(void)data;
+	(void)done;
+	(void)total;
+	return 1;
+}
+
+/* Then nobody else makes them, or copies. */
+START_TEST(test_zeroes_canceled)
+{
+	const struct copyoff_range v = { 0, 0, FAKE_BYTES };
+
+	device_setup(1024 * 1024);
+	fakes[1].zeroes_ask = true;
+	fakes[1].zeroes_error = COPYOFF_DECLINE;
+	fake_ctx.progress = stop;
+	ck_assert_int_eq(fake_run(&v, 1, COPYOFF_SPARSE), -ECANCELED);
+	ck_assert_uint_eq(fakes[2].zeroes + fakes[0].copies, 0);
+	copyoff_ctx_fini(&fake_ctx);
+}
+END_TEST
+
 /* Also who is only asked, and first for zeroes. */
 START_TEST(test_fatal_question)
 {
@@ -294,6 +317,7 @@ int main(void)
 	tcase_add_test(tc, test_short_zeroes);
 	tcase_add_loop_test(tc, test_zeroes_fail, 0, 4);
 	tcase_add_loop_test(tc, test_zeroes_fatal, 0, 3);
+	tcase_add_test(tc, test_zeroes_canceled);
 	tcase_add_test(tc, test_fatal_question);
 	tcase_add_test(tc, test_fatal_question_later);
 	suite_add_tcase(suite, tc);

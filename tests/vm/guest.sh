@@ -132,7 +132,7 @@ patient="no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 # Memory that QEMU allocates is all zeroes.  Its NVMe controller looks, when a Copy fails
 # or is canceled before its first write, at the type of a write that it never began, in
 # memory that it never wrote to (nvme_copy_done() up to QEMU 10.0 at least), and aborts
-# where the type is none.  Zero is the type of nothing.
+# where that is no type.  Zero is the type of nothing.
 allocate_zeroes=GLIBC_TUNABLES=glibc.malloc.perturb=255:glibc.malloc.tcache_count=0
 
 pid=
